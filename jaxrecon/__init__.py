@@ -1,0 +1,1 @@
+"""Accelerated-MRI reconstruction in JAX/Flax with frozen foundation models as priors."""

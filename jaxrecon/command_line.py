@@ -1,0 +1,47 @@
+"""How every program starts and ends: flags, one-line errors and exit codes.
+
+Exit codes: 0 done, 1 bad input or configuration (one line on stderr), 2 wrong flags, 75 stopped
+early but resumable by the same command.
+"""
+
+import sys
+from collections.abc import Callable
+
+from absl import flags, logging
+
+from jaxrecon.errors import OneLineError
+
+DONE = 0
+BAD_INPUT = 1
+WRONG_FLAGS = 2
+STOPPED_EARLY = 75
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Parse the flags, run `main` and exit with its code.
+
+    Args:
+        main: the program; returns an exit code, or None for 0. Flags are parsed before it is
+            called. A `OneLineError` it raises is printed as one line and exits with 1.
+    """
+    if any(argument in ("--help", "-h") for argument in sys.argv[1:]):
+        print((sys.modules["__main__"].__doc__ or "").strip())
+        print(flags.FLAGS.main_module_help())
+        sys.exit(DONE)
+    try:
+        rest = flags.FLAGS(sys.argv)
+        if len(rest) > 1:
+            raise flags.Error(f"unexpected argument {rest[1]!r}: every option starts with --")
+    except flags.Error as error:
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        sys.exit(WRONG_FLAGS)
+    logging.set_verbosity(logging.WARNING)
+    try:
+        sys.exit(main() or DONE)
+    except OneLineError as error:
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        sys.exit(BAD_INPUT)

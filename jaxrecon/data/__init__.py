@@ -1,0 +1,1 @@
+"""Readers, writers and pipelines of k-space data sets."""

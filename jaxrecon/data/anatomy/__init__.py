@@ -1,0 +1,1 @@
+"""Anatomies drawn as ellipses: what a phantom shows."""

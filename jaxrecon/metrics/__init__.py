@@ -1,0 +1,1 @@
+"""Image-quality metrics and the named protocols that apply them."""

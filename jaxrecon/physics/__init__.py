@@ -1,0 +1,1 @@
+"""Physics of the MRI acquisition as pure functions on arrays."""

@@ -1,0 +1,80 @@
+"""The folder of a run: its configuration, and whether it may go on there."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxrecon.errors import InputError
+
+CONFIG_FILE = "config.json"
+
+# Fields that change how fast a run goes but not where it arrives.
+_FREE = ("data.threads", "data.workers")
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The fields of a configuration by dotted name."""
+    if not isinstance(config, dict):
+        return {prefix: config}
+    fields: dict[str, Any] = {}
+    for name, value in config.items():
+        fields |= flatten(value, f"{prefix}.{name}" if prefix else name)
+    return fields
+
+
+def as_json(config: ConfigDict) -> dict[str, Any]:
+    """A configuration as JSON values."""
+    return json.loads(config.to_json())
+
+
+def claim(folder: Path, config: ConfigDict) -> bool:
+    """Make a run's folder and write its configuration, or check that the run is the same.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+
+    Returns:
+        Whether the folder holds an earlier attempt at the same run.
+
+    Raises:
+        InputError: it holds another run; the message names the fields that differ.
+    """
+    path = folder / CONFIG_FILE
+    content = as_json(config)
+    if path.exists():
+        found, expected = flatten(read_config(folder)), flatten(content)
+        differing = [
+            name
+            for name in sorted(found.keys() | expected.keys())
+            if name not in _FREE and found.get(name) != expected.get(name)
+        ]
+        if differing:
+            first = differing[0]
+            raise InputError(
+                f"{folder}: expected a new folder or an earlier attempt at this run, found a run "
+                f"with another {', '.join(differing[:4])} ({first} = {found.get(first)!r}, not "
+                f"{expected.get(first)!r}): name another --workdir"
+            )
+        return True
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(json.dumps(content, indent=2) + "\n")
+    unfinished.replace(path)
+    return False
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of the run in a folder.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected the configuration of a run, found {error}") from None

@@ -1,0 +1,1 @@
+"""Scripts run once that turn published checkpoints into weights/<name>/."""
