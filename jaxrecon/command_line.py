@@ -21,6 +21,16 @@ def _one_line(message: object) -> str:
     return " ".join(str(message).split())
 
 
+def _help() -> str:
+    """The flags of the program, without those of the libraries it uses."""
+    ours = [
+        name
+        for name in flags.FLAGS.flags_by_module_dict()
+        if name == sys.argv[0] or name.split(".")[0] in ("jaxrecon", "weight_conversion")
+    ]
+    return "\n".join(flags.FLAGS.module_help(name) for name in ours)
+
+
 def run(main: Callable[[], int | None]) -> None:
     """Parse the flags, run `main` and exit with its code.
 
@@ -30,7 +40,7 @@ def run(main: Callable[[], int | None]) -> None:
     """
     if any(argument in ("--help", "-h") for argument in sys.argv[1:]):
         print((sys.modules["__main__"].__doc__ or "").strip())
-        print(flags.FLAGS.main_module_help())
+        print(_help())
         sys.exit(DONE)
     try:
         rest = flags.FLAGS(sys.argv)

@@ -69,6 +69,7 @@ def data_config() -> ConfigDict:
     data.validation = ""
     data.test = ""
     data.contrasts = ()  # keep only these, such as ("cine_sax",); empty: all
+    data.contains = ""  # keep only files with this in their path, such as "TrainingSet"
     data.check = "structure"  # "values": read every sample once, and remember the bad slices
     data.on_bad_file = "error"  # "skip": leave out and count
     data.on_bad_slice = "error"  # "skip", with check = "values": leave out and count

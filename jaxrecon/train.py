@@ -37,7 +37,7 @@ from jaxrecon.training.panel import save_png
 from jaxrecon.training.parallel import abstract_batch, make_mesh, replicate, shard_batch
 from jaxrecon.training.parameter_table import megabytes, parameter_table
 from jaxrecon.training.provenance import parameters_sha256, provenance
-from jaxrecon.training.state import initial_state, make_train_step
+from jaxrecon.training.state import Scalars, initial_state, make_train_step
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment: a file with get_config().")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; runs/NAME by default.")
@@ -73,6 +73,14 @@ def main() -> int:
         batch_size=training.batch_size,
         coil_multiple=data.coil_multiple,
     )
+    # Looked up now, so that a wrong folder is found before the training and not after it.
+    test_sets = [
+        TestSet("test", data.anatomy, sets.test, config.mask, protocol),
+        *(
+            datasets.load_test_set(name, entry, config.phantoms, workdir / "data")
+            for name, entry in config.test_sets.items()
+        ),
+    ]
     steps_per_epoch = pipeline.batches_per_epoch
     total_steps = training.steps or round(training.epochs * steps_per_epoch)
     validate_every = training.validate_every or steps_per_epoch
@@ -111,7 +119,7 @@ def main() -> int:
     evaluator = Evaluator(model, config.name, mesh)
     first_step = int(state.step)
     writers = MetricWriters(workdir, first_step + 1)
-    pending = []  # (step, scalars still on the device)
+    pending: list[tuple[int, Scalars]] = []  # scalars still on the device, by step
 
     def flush_scalars() -> None:
         """Write the mean of the steps since the last time, and stop where one is not finite."""
@@ -146,7 +154,7 @@ def main() -> int:
         writers.write_image(number, "validation", picture)
         if stopping.best_step == number:
             checkpoints.save_best(state)
-        bar.write(
+        tqdm.write(
             f"step {number}: validation SSIM {ssim:.4f}"
             f"{' (best)' if stopping.best_step == number else ''}, "
             f"{time.perf_counter() - start:.1f} s"
@@ -158,7 +166,9 @@ def main() -> int:
     with (
         Interruption() as interruption,
         contextlib.closing(batches),
-        tqdm(total=total_steps, initial=first_step, desc="training", unit="step") as bar,
+        tqdm(
+            total=total_steps, initial=first_step, desc="training", unit="step", disable=None
+        ) as bar,
     ):
         number = first_step
         while number < total_steps and not stopping.should_stop and not interruption.requested:
@@ -186,9 +196,6 @@ def main() -> int:
     # ---- Test the best checkpoint ----------------------------------------------------------------
     params = checkpoints.restore_best(state.variables["params"])
     variables = {**state.variables, "params": params}
-    test_sets = [TestSet("test", data.anatomy, sets.test, config.mask, protocol)]
-    for name, entry in config.test_sets.items():
-        test_sets.append(datasets.load_test_set(name, entry, config.phantoms, workdir / "data"))
     rows = []
     for test_set in test_sets:
         rows += evaluator.test(

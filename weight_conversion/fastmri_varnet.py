@@ -15,20 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 
-from jaxrecon import command_line
 from jaxrecon.errors import InputError
 from jaxrecon.models.build import parameter_shapes
 from jaxrecon.weight_store import file_sha256, write_weights
+from weight_conversion import program
 from weight_conversion.rules import Rule, conv_kernel, convert, scalar, transposed_conv_kernel
 from weight_conversion.sources import read_state_dict
 
 CONVERTER = "fastmri_varnet 1"
-
-_SOURCE = flags.DEFINE_string("source", None, "State dict or Lightning checkpoint to convert.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder to write, such as weights/fastmri_knee.")
-flags.mark_flags_as_required(["source", "output"])
 
 
 def _unet_rules(source: str, target: str, pools: int) -> list[Rule]:
@@ -135,21 +130,28 @@ def convert_varnet(
     return convert(source, table, parameter_shapes(model), name=name), model
 
 
-def main() -> None:
-    """Run the program."""
-    path = Path(_SOURCE.value)
-    parameters, model = convert_varnet(read_state_dict(path), str(path))
+def convert_file(source: str, output: Path) -> None:
+    """Convert a file and write the folder of weights.
+
+    Args:
+        source: state dict or Lightning checkpoint.
+        output: folder to write.
+
+    Raises:
+        InputError: the file is not a VarNet's.
+    """
+    path = Path(source)
+    parameters, model = convert_varnet(read_state_dict(path), source)
     spec = {
         "model": model,
         "source": path.name,
         "source_sha256": file_sha256(path),
         "converter": CONVERTER,
     }
-    output = Path(_OUTPUT.value)
     write_weights(output, parameters, spec)
     count = sum(array.size for array in parameters.values())
     print(f"wrote {output}: {count:,} parameters, {model['cascades']} cascades")
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(convert_file)

@@ -105,12 +105,13 @@ class PhantomSettings:
     def coil_ring(self, case: int) -> CoilRing:
         """The coils and the object's phase of a case."""
         rng = np.random.default_rng((*self._case_seed(case), 3))
+        a0, a1, a2, a3 = map(float, rng.uniform(-1.5, 1.5, 4))
         return CoilRing(
             coils=self.coils,
             rotation=float(rng.uniform(0, 2 * np.pi)),
             distance=float(rng.uniform(1.05, 1.25)),
             spread=float(rng.uniform(1.0, 1.4)),
-            phase=tuple(rng.uniform(-1.5, 1.5, 4).tolist()),
+            phase=(a0, a1, a2, a3),
         )
 
     def _case_seed(self, case: int) -> tuple[int, ...]:

@@ -35,6 +35,7 @@ class Pipeline:
         seed: int = 0,
         coil_multiple: int = 1,
         data_range: str = "volume",
+        selects: Callable[[Volume, int], bool] | None = None,
         process_index: int | None = None,
         process_count: int | None = None,
     ):

@@ -232,7 +232,9 @@ def _comment(source: str, contrast: str, settings: PhantomSettings | ImageSettin
 
 def _write(layout: str, cases: list[_Case], overwrite: bool, progress: bool) -> Written:
     missing = [case for case in cases if not _is_there(case, overwrite)]
-    for case in tqdm(missing, "simulating", unit="file", disable=not progress, leave=False):
+    for case in tqdm(
+        missing, "simulating", unit="file", disable=None if progress else True, leave=False
+    ):
         _write_case(layout, case)
     written = {case.path for case in missing}
     kept = tuple(case.path for case in cases if case.path not in written)

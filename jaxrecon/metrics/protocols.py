@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Int32
 
-from jaxrecon.data.examples import DataRange
 from jaxrecon.data.volume import Volume
 from jaxrecon.errors import InputError
 from jaxrecon.metrics import distortion
@@ -70,7 +69,7 @@ class Protocol(abc.ABC):
 
     name: ClassVar[str]
     description: ClassVar[str]
-    data_range: ClassVar[DataRange] = "slice"
+    data_range: ClassVar[str] = "slice"
 
     @abc.abstractmethod
     def selects(self, volume: Volume, index: int) -> bool:

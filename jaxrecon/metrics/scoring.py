@@ -83,7 +83,7 @@ def score_data_set(
         report: called after each batch with the number of slices scored so far.
 
     Returns:
-        The files' metrics by method.
+        The files' metrics by method, the zero-filled image first.
 
     Raises:
         InputError: a slice cannot be read or judged.
@@ -107,4 +107,5 @@ def score_data_set(
                 done += 1
             if report is not None:
                 report(done)
-    return {method: protocol.summarise(scored) for method, scored in rows.items()}
+    methods = sorted(rows, key=lambda method: (method != ZERO_FILLED, method))
+    return {method: protocol.summarise(rows[method]) for method in methods}

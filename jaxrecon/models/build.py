@@ -23,6 +23,11 @@ class ModelModule(Protocol):
         """A network with `__call__(kspace, mask, acs) -> image`, see `varnet.VarNet`."""
 
 
+def _offers(module: ModuleType | None, function: str) -> bool:
+    """Whether a module has a function of its own by that name, not merely this file's."""
+    return getattr(module, function, None) not in (None, globals().get(function))
+
+
 def _module(name: str, function: str, field: str) -> ModuleType:
     path = name if "." in name else f"{jaxrecon.models.__name__}.{name}"
     try:
@@ -31,13 +36,13 @@ def _module(name: str, function: str, field: str) -> ModuleType:
         if error.name is None or not f"{path}.".startswith(f"{error.name}."):
             raise  # The module is there, and something it imports is not.
         module = None
-    if module is None or not hasattr(module, function):
+    if module is None or not _offers(module, function):
         package = jaxrecon.models
         names = sorted(found.name for found in pkgutil.iter_modules(package.__path__))
         known = [
             known
             for known in names
-            if hasattr(importlib.import_module(f"{package.__name__}.{known}"), function)
+            if _offers(importlib.import_module(f"{package.__name__}.{known}"), function)
         ]
         raise InputError(
             f"{field}: expected one of {', '.join(known)} or the dotted name of a module that "

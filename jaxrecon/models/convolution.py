@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 # Image rows x columns whose taps are multiplied at a time: both operands stay in a core's cache.
@@ -129,7 +130,7 @@ class Conv(nn.Module):
     features: int
     kernel_size: tuple[int, int] = (3, 3)
     use_bias: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -160,7 +161,7 @@ class UpConv(nn.Module):
     """
 
     features: int
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -178,7 +179,7 @@ class UpConv(nn.Module):
 
 def _symmetric_uniform(bound: float) -> nn.initializers.Initializer:
     def initialise(
-        key: Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32, *_: object
+        key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32, *_: object
     ) -> Array:
         return jax.random.uniform(key, shape, dtype, -bound, bound)
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Complex, Float
 
 from jaxrecon.models.unet import UNet
@@ -50,7 +51,7 @@ class NormUNet(nn.Module):
 
     channels: int = 18
     pools: int = 4
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(

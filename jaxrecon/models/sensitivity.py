@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Complex, Int
 
 from jaxrecon.models.norm_unet import NormUNet
@@ -39,7 +40,7 @@ class SensitivityNet(nn.Module):
 
     channels: int = 8
     pools: int = 4
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(

@@ -1,18 +1,26 @@
 """From a configuration to volumes and pipelines."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ml_collections import ConfigDict
+
 from jaxrecon.data.index import index_folder
+from jaxrecon.data.phantom import PhantomSettings
 from jaxrecon.data.pipeline import Pipeline
+from jaxrecon.data.simulated_dataset import write_phantom_dataset
 from jaxrecon.data.split import split_cases
 from jaxrecon.data.volume import Volume
 from jaxrecon.errors import InputError
 from jaxrecon.metrics.protocols import Protocol
+from jaxrecon.metrics.protocols import protocol as protocol_named
 from jaxrecon.physics.sampling import MaskSpec
 
 Volumes = tuple[Volume, ...]
+
+_PHANTOM = "phantom:"
 
 
 class DataSets(NamedTuple):
@@ -23,11 +31,93 @@ class DataSets(NamedTuple):
     test: Volumes
 
 
+@dataclasses.dataclass(frozen=True)
+class TestSet:
+    """One data set to judge on.
+
+    Attributes:
+        name: stands in results.
+        anatomy: what it shows.
+        volumes: its files.
+        mask: fields of `config.mask`.
+        protocol: the judge.
+    """
+
+    name: str
+    anatomy: str
+    volumes: Volumes
+    mask: Mapping[str, Any]
+    protocol: Protocol
+
+
+def folder_of(root: str, phantoms: Mapping[str, Any], generated: Path) -> str:
+    """The folder that a configuration's folder field means.
+
+    Args:
+        root: a folder, or "phantom:NAME" for phantoms, which are written where they are missing.
+        phantoms: `config.phantoms`.
+        generated: where phantoms are written, a folder each.
+
+    Raises:
+        InputError: unknown phantoms, or settings they do not have.
+    """
+    if not root.startswith(_PHANTOM):
+        return root
+    name = root.removeprefix(_PHANTOM)
+    if name not in phantoms:
+        known = ", ".join(phantoms) or "none"
+        raise InputError(f"phantoms: expected one of {known}, found {name!r}")
+    fields = dict(phantoms[name])
+    layout, cases = fields.pop("layout"), fields.pop("cases")
+    try:
+        settings = PhantomSettings(**fields)
+    except TypeError as error:
+        raise InputError(f"phantoms.{name}: {error}") from None
+    folder = generated / name
+    written = write_phantom_dataset(folder, layout, settings, {"train": range(cases)})
+    if written.written:
+        print(f"phantoms: wrote {len(written.written)} {settings.anatomy} files to {folder}")
+    return str(folder)
+
+
+def with_folders(config: ConfigDict, phantoms: Mapping[str, Any], generated: Path) -> ConfigDict:
+    """`config.data` with phantoms in place and every folder field a folder; see `folder_of`."""
+    resolved = config.copy_and_resolve_references()
+    for field in ("root", *DataSets._fields):
+        resolved[field] = folder_of(config[field], phantoms, generated)
+    return resolved
+
+
+def load_test_set(
+    name: str, config: Mapping[str, Any], phantoms: Mapping[str, Any], generated: Path
+) -> TestSet:
+    """One of `config.test_sets`.
+
+    Args:
+        name: stands in results.
+        config: its fields, see `jaxrecon.config.test_set_config`.
+        phantoms: `config.phantoms`.
+        generated: where phantoms are written.
+
+    Raises:
+        InputError: the folder is missing or bad.
+    """
+    protocol = protocol_named(config["protocol"])
+    volumes = load_volumes(
+        folder_of(config["root"], phantoms, generated),
+        config["layout"],
+        contrasts=tuple(config["contrasts"]),
+        with_maxima=protocol.data_range == "volume",
+    )
+    return TestSet(name, config["anatomy"], volumes, config["mask"], protocol)
+
+
 def load_volumes(
     folder: str | Path,
     layout: str,
     *,
     contrasts: tuple[str, ...] = (),
+    contains: str = "",
     with_maxima: bool,
     check: str = "structure",
     on_bad_file: str = "error",
@@ -39,6 +129,7 @@ def load_volumes(
         folder: searched with all below it.
         layout: module of `jaxrecon.data` that reads them.
         contrasts: keep only these; empty for all.
+        contains: keep only files with this in their path.
         with_maxima: fill in the targets' maxima, reading whole files where they do not say it.
         check: see `index_folder`.
         on_bad_file: see `index_folder`.
@@ -54,16 +145,19 @@ def load_volumes(
         print(f"{folder}: skipped {len(index.skipped)} files and {index.skipped_slices} slices")
         for path, reason in index.skipped[:5]:
             print(f"  {path}: {reason}")
-    if with_maxima:
-        index = index.with_maxima()
-    volumes = tuple(v for v in index.volumes if not contrasts or v.contrast in contrasts)
-    if not volumes:
+    kept = tuple(
+        volume
+        for volume in index.volumes
+        if contains in volume.path and (not contrasts or volume.contrast in contrasts)
+    )
+    if not kept:
         found = sorted({volume.contrast for volume in index.volumes})
         raise InputError(
-            f"{folder}: expected files of the contrasts {', '.join(contrasts)}, "
-            f"found {', '.join(found)}"
+            f"{folder}: expected files of the contrasts {', '.join(contrasts) or 'any'} with "
+            f"{contains!r} in their path, found only {', '.join(found)}"
         )
-    return volumes
+    index = dataclasses.replace(index, volumes=kept)
+    return (index.with_maxima() if with_maxima else index).volumes
 
 
 def load_data_sets(config: Mapping[str, Any], protocol: Protocol) -> DataSets:
@@ -83,6 +177,7 @@ def load_data_sets(config: Mapping[str, Any], protocol: Protocol) -> DataSets:
             folder,
             config["layout"],
             contrasts=tuple(config["contrasts"]),
+            contains=config["contains"],
             with_maxima=volume_range,
             check=config["check"],
             on_bad_file=config["on_bad_file"],

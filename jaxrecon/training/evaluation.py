@@ -1,7 +1,6 @@
 """A network judged on data sets: numbers and pictures."""
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -18,28 +17,9 @@ from jaxrecon.metrics.scoring import Batch, make_score_step, score_data_set
 from jaxrecon.physics.cropping import center_crop
 from jaxrecon.physics.zero_filled import zero_filled
 from jaxrecon.training.compilation import CompiledByShape
-from jaxrecon.training.datasets import Volumes, evaluation_masks, evaluation_pipeline
+from jaxrecon.training.datasets import TestSet, evaluation_masks, evaluation_pipeline
 from jaxrecon.training.panel import draw_panel
 from jaxrecon.training.parallel import shard_batch
-
-
-@dataclasses.dataclass(frozen=True)
-class TestSet:
-    """One data set to judge on.
-
-    Attributes:
-        name: stands in results.
-        anatomy: what it shows.
-        volumes: its files.
-        mask: fields of `config.mask`.
-        protocol: the judge.
-    """
-
-    name: str
-    anatomy: str
-    volumes: Volumes
-    mask: Mapping[str, Any]
-    protocol: Protocol
 
 
 class Evaluator:
@@ -104,7 +84,9 @@ class Evaluator:
             step = make_score_step({self.method: self._reconstruct}, protocol)
             self._score_steps[protocol.name] = self._compiled(step)
         total = len(pipeline.slices)
-        with tqdm(total=total, desc=label, unit="slice", disable=not label, leave=False) as bar:
+        with tqdm(
+            total=total, desc=label, unit="slice", disable=None if label else True, leave=False
+        ) as bar:
             return score_data_set(
                 self._score_steps[protocol.name],
                 variables,
@@ -188,6 +170,18 @@ class Evaluator:
                 center_crop(image[0], int(height), int(width))
                 for image in (batch["target"], *images)
             )
-            title = f"{reference.volume.name}\nslice {reference.index}"
+            # The last two parts tell files apart: "P001/cine_sax.mat".
+            name = "/".join(reference.volume.name.split("/")[-2:])
+            title = f"{name}\nslice {reference.index}"
             drawn.append((target, reconstruction, zeros, title))
         return draw_panel(*zip(*drawn, strict=True))
+
+    def test_panel(
+        self, variables: PyTree, test_set: TestSet, slices: int
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """A picture of a few slices of a data set, at the first of its accelerations."""
+        masks = evaluation_masks(test_set.mask)[0]
+        pipeline = evaluation_pipeline(
+            test_set.volumes, masks, test_set.protocol, batch_size=self._mesh.size, coil_multiple=1
+        )
+        return self.panel(variables, pipeline, slices)

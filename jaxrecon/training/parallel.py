@@ -7,6 +7,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
+from jaxrecon.data.plan import Bucket
 from jaxrecon.errors import InputError
 
 DATA_AXIS = "data"
@@ -52,4 +53,30 @@ def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
     sharding = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
     return {
         key: jax.make_array_from_process_local_data(sharding, value) for key, value in batch.items()
+    }
+
+
+def abstract_batch(bucket: Bucket, batch_size: int, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
+    """What a batch of a bucket looks like to the compiler, masks being of whole columns.
+
+    Args:
+        bucket: shape of its k-space.
+        batch_size: slices, over all processes.
+        mesh: as `make_mesh` made it.
+    """
+    sharding = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+    image = (bucket.height, bucket.width)
+    fields: dict[str, tuple[tuple[int, ...], type]] = {
+        "kspace": ((bucket.coils, *image), np.complex64),
+        "mask": ((1, bucket.width), np.bool_),
+        "acs": ((), np.int32),
+        "target": (image, np.float32),
+        "crop": ((2,), np.int32),
+        "data_range": ((), np.float32),
+        "slice_id": ((), np.int32),
+        "weight": ((), np.float32),
+    }
+    return {
+        name: jax.ShapeDtypeStruct((batch_size, *shape), dtype, sharding=sharding)
+        for name, (shape, dtype) in fields.items()
     }

@@ -9,6 +9,11 @@ def count_parameters(tree: PyTree) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
+def megabytes(tree: PyTree) -> float:
+    """Size of all arrays of a tree, in 10^6 bytes."""
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree)) / 1e6
+
+
 def parameter_table(variables: PyTree) -> str:
     """Parameters and megabytes per module, two levels deep, trainable and frozen.
 
@@ -30,5 +35,4 @@ def parameter_table(variables: PyTree) -> str:
 
 
 def _row(name: str, tree: PyTree, kind: str) -> tuple[str, str, str, str]:
-    size = sum(leaf.nbytes for leaf in jax.tree.leaves(tree)) / 1e6
-    return name, f"{count_parameters(tree):,}", f"{size:.1f}", kind
+    return name, f"{count_parameters(tree):,}", f"{megabytes(tree):.1f}", kind

@@ -49,7 +49,7 @@ def draw(seed: tuple[int, ...], contrast: str, position: float, frames: int, rea
     canvas.rng = np.random.default_rng((*seed, 2, round(1000 * position)))
 
     def shell(parent: Region, tissue: str, depth: float) -> Region:
-        return canvas.draw(parent, levels[tissue], (0, 0), (width - depth, length - depth))
+        return canvas.draw(parent, levels[tissue], (0.0, 0.0), (width - depth, length - depth))
 
     head = shell(canvas.background, "muscle", 0.0)
     fat = shell(head, "scalp", 0.006)
@@ -63,7 +63,7 @@ def draw(seed: tuple[int, ...], contrast: str, position: float, frames: int, rea
     ribbon = 0.02
     white = shell(cortex, "white", depth + ribbon)
     brain = (width - depth, length - depth)
-    canvas.draw(inner_table, levels["vessel"], (length - scalp - 0.0225, 0), (0.007, 0.003))
+    canvas.draw(inner_table, levels["vessel"], (length - scalp - 0.0225, 0.0), (0.007, 0.003))
     _fissures(canvas, white, levels, brain, ribbon)
     if position < 0.55:
         _deep_structures(canvas, white, levels, position, atrophy)
@@ -73,7 +73,9 @@ def draw(seed: tuple[int, ...], contrast: str, position: float, frames: int, rea
     _texture(canvas, white, cortex, fat, diploe, levels, contrast)
     still = canvas.ellipses()
     nothing = canvas.ellipses(len(canvas))
-    return Scene(still, (nothing,) * frames, max(levels.values()))
+    # Not every case has lesions.
+    brightest = max(level for tissue, level in levels.items() if tissue != "lesion")
+    return Scene(still, (nothing,) * frames, brightest)
 
 
 def _fissures(
@@ -99,8 +101,8 @@ def _deep_structures(
     rng = canvas.rng
     swelling = 0.75 + 0.25 * atrophy
     third = (0.055 - 0.01 * position, 0.004 * swelling)
-    canvas.draw(white, levels["fluid"], (0.045, 0), third, np.pi / 2)
-    for side in (-1, 1):
+    canvas.draw(white, levels["fluid"], (0.045, 0.0), third, np.pi / 2)
+    for side in (-1.0, 1.0):
         lean = np.pi / 2 + side * rng.uniform(0.28, 0.42)
         horn = (-0.085, side * 0.036)
         axes = (0.05 * swelling + 0.02 * position, 0.013 * swelling)
@@ -140,7 +142,7 @@ def _high_ventricles(
         return
     swelling = 0.75 + 0.25 * atrophy
     length = 0.13 - 0.1 * (position - 0.55)
-    for side in (-1, 1):
+    for side in (-1.0, 1.0):
         place = (0.01, side * 0.033)
         axes = (length, 0.015 * swelling)
         canvas.draw(white, levels["fluid"], place, axes, np.pi / 2 - side * 0.12)
@@ -178,7 +180,7 @@ def _folds(
         )
         canvas.draw(lining, levels["fluid"], place, (half - 0.004, cleft), angle)
         if number % 2:
-            side = float(rng.choice((-1, 1)))
+            side = float(rng.choice((-1.0, 1.0)))
             tip = middle + inward * (half + 0.018)
             deep = (float(tip[0]), float(tip[1]))
             canvas.draw(white, levels["grey"], deep, (0.02, 0.009), angle + side * 0.9)

@@ -62,7 +62,7 @@ class Canvas:
         self._labels = np.zeros(shape, np.int32)
         self._rows = (np.arange(shape[0]) + 0.5) / CELLS_PER_UNIT - reach
         self._columns = (np.arange(shape[1]) + 0.5) / CELLS_PER_UNIT - 0.5
-        self._regions = [self.background]
+        self._count = 1
         self._drawn: list[tuple[float, tuple[float, float], tuple[float, float], float]] = []
 
     def copy(self, rng: np.random.Generator) -> "Canvas":
@@ -70,17 +70,12 @@ class Canvas:
         twin = Canvas(rng, self._reach)
         twin.origin, twin.tilt, twin.size = self.origin, self.tilt, self.size
         twin._labels = self._labels.copy()
-        twin._regions = list(self._regions)
+        twin._count = self._count
         twin._drawn = list(self._drawn)
         return twin
 
     def __len__(self) -> int:
         return len(self._drawn)
-
-    @property
-    def brightest(self) -> float:
-        """The highest level drawn."""
-        return max(region.level for region in self._regions if region.fitted)
 
     def ellipses(self, first: int = 0) -> Ellipses:
         """What has been drawn, from the ellipse of index `first` on."""
@@ -141,7 +136,7 @@ class Canvas:
         outer = self.draw(parent, levels[0], centre, semi_axes, angle)
         inner = (outer.fitted * semi_axes[0] - lining, outer.fitted * semi_axes[1] - lining)
         if min(inner) <= 0:
-            return self._leave_out(levels[1])
+            return self._new_region(levels[1], 0.0)
         return self.draw(outer, levels[1], centre, inner, angle, margin=_AWAY_FROM_SIBLINGS)
 
     def scatter(
@@ -192,19 +187,17 @@ class Canvas:
             box, distance = self._distances(centre, axes, angle)
             labels = self._labels[box]
             if distance.size and (labels[distance <= margin] == parent.number).all():
-                region = Region(len(self._regions), level, fitted)
+                region = self._new_region(level, fitted)
                 labels[distance <= _AWAY_FROM_SIBLINGS] = _BORDER
                 labels[distance <= 0] = region.number
-                self._regions.append(region)
                 self._drawn.append((level - parent.level, centre, axes, float(angle)))
                 return region
             fitted *= _SHRINK
-        return self._leave_out(level)
+        return self._new_region(level, 0.0)
 
-    def _leave_out(self, level: float) -> Region:
-        """A region that holds no point; nothing can be drawn in it."""
-        region = Region(len(self._regions), level, 0.0)
-        self._regions.append(region)
+    def _new_region(self, level: float, fitted: float) -> Region:
+        region = Region(self._count, level, fitted)
+        self._count += 1
         return region
 
     def _distances(

@@ -103,10 +103,10 @@ def _chest(
     """All that stands still; returns the fat of the pericardium, in which the heart is drawn."""
     rng = canvas.rng
     fat = rng.uniform(0.02, 0.05)
-    body = canvas.draw(canvas.background, levels["fat"], (0, 0), (0.455, 0.425))
-    wall = canvas.draw(body, levels["muscle"], (0.2 * fat - 0.006, 0), (0.45 - fat, 0.425 - fat))
+    body = canvas.draw(canvas.background, levels["fat"], (0.0, 0.0), (0.455, 0.425))
+    wall = canvas.draw(body, levels["muscle"], (0.2 * fat - 0.006, 0.0), (0.45 - fat, 0.425 - fat))
     cavity_axes = (0.385 - fat, 0.325 - 0.6 * fat)
-    cavity = canvas.draw(wall, levels["lung"], (-0.055, 0), cavity_axes)
+    cavity = canvas.draw(wall, levels["lung"], (-0.055, 0.0), cavity_axes)
     middle, (along, across), _ = _ventricles(centre, heart, 0.0)
     sac = canvas.draw(
         cavity, levels["fat"] * 0.8, middle, (along + 0.026, across + 0.024), heart["septum"]
@@ -209,9 +209,9 @@ def _heart(
         sac, levels["myocardium"], middle, (along + 0.009, across + 0.009), direction
     )
     # Both shapes touch the one around them at a point, inside it by construction.
-    right = canvas.draw(muscle, levels["blood"], middle, (along, across), direction, margin=0)
+    right = canvas.draw(muscle, levels["blood"], middle, (along, across), direction, margin=0.0)
     round_to = (radius, radius * heart["roundness"])
-    left = canvas.draw(right, levels["myocardium"], centre, round_to, direction, margin=0)
+    left = canvas.draw(right, levels["myocardium"], centre, round_to, direction, margin=0.0)
     cavity = radius * heart["cavity"] * (1 - heart["ejection"] * squeeze)
     pool = canvas.draw(
         left, levels["blood"], centre, (cavity, cavity * heart["roundness"]), direction
@@ -221,7 +221,7 @@ def _heart(
         return centre[0] + distance * np.sin(angle), centre[1] + distance * np.cos(angle)
 
     thickness = heart["papillary"] * radius * (1 - 0.5 * position)
-    for side in (-1, 1):
+    for side in (-1.0, 1.0):
         angle = direction + np.pi + side * rng.uniform(0.7, 1.1)
         place = around(angle, 0.66 * cavity)
         canvas.draw(pool, levels["myocardium"], place, (1.2 * thickness, 0.9 * thickness), angle)

@@ -35,7 +35,7 @@ def draw(seed: tuple[int, ...], contrast: str, position: float, frames: int, rea
     """
     rng = np.random.default_rng((*seed, 1))
     levels = jittered(rng, CONTRASTS[contrast], 0.1)
-    side = float(rng.choice((-1, 1)))
+    side = float(rng.choice((-1.0, 1.0)))
     canvas = Canvas(rng, reach)
     canvas.origin = (rng.uniform(-0.02, 0.02), rng.uniform(-0.02, 0.02))
     canvas.tilt = rng.uniform(-0.05, 0.05)
@@ -48,15 +48,15 @@ def draw(seed: tuple[int, ...], contrast: str, position: float, frames: int, rea
     fat = rng.uniform(0.03, 0.065)
     lined = (levels["skin"], levels["fat"])
     outline = (width + fat + 0.012, length)
-    under = canvas.draw_lined(canvas.background, lined, (0, 0), outline, 0.008)
+    under = canvas.draw_lined(canvas.background, lined, (0.0, 0.0), outline, 0.008)
     # One ellipse of marrow stands for all bones; the joint and the muscles beside the shafts are
     # drawn into it, and what they leave has the shape of femur and tibia.
     lined = (levels["ligament"], levels["muscle"])
-    flesh = canvas.draw_lined(under, lined, (0, 0), (width, length - 0.03), 0.004)
+    flesh = canvas.draw_lined(under, lined, (0.0, 0.0), (width, length - 0.03), 0.004)
     width *= 0.8
     length -= 0.055
     lined = (levels["cortex"], levels["marrow"])
-    bones = canvas.draw_lined(flesh, lined, (0, 0), (width, length), 0.005)
+    bones = canvas.draw_lined(flesh, lined, (0.0, 0.0), (width, length), 0.005)
     _joint(canvas, bones, levels, width, position)
     _flanks(canvas, flesh, bones, levels, width, length, side)
     _texture(canvas, (flesh, bones, under), levels)
@@ -82,7 +82,7 @@ def _joint(
         canvas.draw(notch, levels["ligament"] * 1.3, place, axes, np.pi / 2 + lean)
     canvas.scatter(notch, (0.4, 1.5), 14, (0.003, 0.01))
     half = 0.5 * (width - 0.014 - 0.014)
-    for side in (-1, 1):
+    for side in (-1.0, 1.0):
         middle = (line + rng.uniform(-0.006, 0.006), side * (0.014 + half))
         tilt = side * rng.uniform(0.0, 0.06)
         lined = (levels["cortex"], levels["cartilage"])
@@ -98,7 +98,7 @@ def _joint(
     for row, level in ((line - 0.19, 0.6), (line + 0.15, 0.5)):
         scar = 0.62 * width
         shade = (1 - level) * levels["marrow"] + level * levels["cortex"]
-        for side in (-1, 1):
+        for side in (-1.0, 1.0):
             place = (row - 0.004, side * 0.52 * scar)
             canvas.draw(bones, shade, place, (0.45 * scar, 0.003), side * rng.uniform(0.02, 0.15))
 
@@ -132,7 +132,7 @@ def _flanks(
         )  # fmt: skip
         canvas.scatter(belly, (0.7, 0.9), 16, (0.01, 0.03), slimness=(0.1, 0.3))
 
-    for flank in (-1, 1):
+    for flank in (-1.0, 1.0):
         lean = flank * rng.uniform(0.03, 0.08)
         pad = (rng.uniform(-0.02, 0.02), flank * 1.115 * width)
         fat = canvas.draw(flesh, 0.9 * levels["fat"], pad, (0.2, 0.08 * width), np.pi / 2)
@@ -173,6 +173,6 @@ def _texture(
     )  # fmt: skip
     canvas.scatter(under, (0.6, 0.9), 50, (0.01, 0.04), slimness=(0.06, 0.15))
     if rng.random() < 0.5:
-        place = (rng.uniform(-0.12, -0.06), rng.choice((-1, 1)) * rng.uniform(0.1, 0.17))
+        place = (rng.uniform(-0.12, -0.06), rng.choice((-1.0, 1.0)) * rng.uniform(0.1, 0.17))
         bruise = canvas.draw(bones, 0.5 * levels["fluid"], place, (0.02, 0.014), rng.uniform(0, 3))
         canvas.draw(bruise, 0.8 * levels["fluid"], place, (0.012, 0.008))

@@ -14,7 +14,8 @@ class Scene:
     Attributes:
         still: the part that is the same in all frames.
         moving: for each frame, the rest; their intensities add to those of `still`.
-        brightest: the highest level of a tissue, the peak of the noise-free signal.
+        brightest: the highest level of a tissue, which its fine structure may exceed a little;
+            the same in all slices of a case.
     """
 
     still: Ellipses

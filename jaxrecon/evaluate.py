@@ -1,0 +1,164 @@
+"""Judge a trained network on a folder of fastMRI or CMRxRecon files.
+
+    python -m jaxrecon.evaluate --run runs/e2e_varnet --data /data/knee/multicoil_val \
+        --layout fastmri --mask equispaced --acceleration 4,8 --center_fraction 0.08,0.04 \
+        --protocol fastmri --output results/knee.json
+
+`--run` is the folder of a training run, whose best checkpoint is taken; `--weights` is a folder of
+converted weights instead. Prints a table beside the zero-filled image, and writes the results with
+what it takes to repeat them, and a picture of a few slices beside them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from absl import flags
+from flax import linen as nn
+from jaxtyping import PyTree
+
+from jaxrecon import command_line
+from jaxrecon.errors import InputError
+from jaxrecon.metrics.protocols import PROTOCOLS
+from jaxrecon.metrics.protocols import protocol as protocol_named
+from jaxrecon.metrics.results import results_table, write_results
+from jaxrecon.models.build import build_model, model_inputs
+from jaxrecon.physics.sampling import FAMILIES
+from jaxrecon.training import datasets, run_folder
+from jaxrecon.training.checkpoint import Checkpoints
+from jaxrecon.training.compilation import use_compilation_cache
+from jaxrecon.training.evaluation import Evaluator
+from jaxrecon.training.panel import save_png
+from jaxrecon.training.parallel import make_mesh, replicate
+from jaxrecon.training.provenance import parameters_sha256, provenance
+from jaxrecon.weight_store import read_weights
+
+_RUN = flags.DEFINE_string("run", None, "Folder of a training run.")
+_WEIGHTS = flags.DEFINE_string("weights", None, "Folder of converted weights, instead of --run.")
+_NAME = flags.DEFINE_string("name", None, "Name of the network in results; its own by default.")
+_DATA = flags.DEFINE_string("data", None, "Folder of k-space files, searched with all below it.")
+_LAYOUT = flags.DEFINE_string("layout", "fastmri", "Module of jaxrecon.data that reads the files.")
+_DATA_SET = flags.DEFINE_string("data_set", None, "Name of the data in results; the folder's.")
+_ANATOMY = flags.DEFINE_string("anatomy", "", "What the data show, for results.")
+_CONTRASTS = flags.DEFINE_list("contrasts", [], "Keep only files of these contrasts.")
+_MASK = flags.DEFINE_enum("mask", "equispaced", FAMILIES, "Family of the masks.")
+_ACCELERATION = flags.DEFINE_list(
+    "acceleration", ["4"], "Nominal accelerations, one after another."
+)
+_CENTER_FRACTION = flags.DEFINE_list(
+    "center_fraction", ["0.08"], "Fully sampled fraction of the columns: one, or one for each R."
+)
+_ACS = flags.DEFINE_integer("acs", 24, "Fully sampled columns, for families that count them.")
+_PROTOCOL = flags.DEFINE_enum("protocol", "fastmri", list(PROTOCOLS), "How images are judged.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Slices at a time.", lower_bound=1)
+_COIL_MULTIPLE = flags.DEFINE_integer(
+    "coil_multiple", 1, "Pad coils with zero coils to a multiple of this.", lower_bound=1
+)
+_THREADS = flags.DEFINE_integer("threads", 2, "Threads that read.", lower_bound=0)
+_WORKERS = flags.DEFINE_integer("workers", 0, "Processes that read.", lower_bound=0)
+_SKIP_BAD = flags.DEFINE_bool("skip_bad", False, "Leave out and count bad files and slices.")
+_PANEL = flags.DEFINE_integer("panel_slices", 4, "Slices in the picture; 0: none.", lower_bound=0)
+_OUTPUT = flags.DEFINE_string("output", "results.json", "Results file to write.")
+
+
+def _numbers(name: str, values: list[str]) -> tuple[float, ...]:
+    try:
+        return tuple(float(value) for value in values)
+    except ValueError:
+        raise InputError(f"--{name}: expected numbers, found {','.join(values)}") from None
+
+
+def _mask_config() -> dict[str, Any]:
+    accelerations = _numbers("acceleration", _ACCELERATION.value)
+    fractions = _numbers("center_fraction", _CENTER_FRACTION.value)
+    if len(fractions) == 1:
+        fractions *= len(accelerations)
+    return {
+        "family": _MASK.value,
+        "accelerations": accelerations,
+        "center_fractions": fractions,
+        "acs": _ACS.value,
+        "training_seed": 0,
+    }
+
+
+def _network() -> tuple[nn.Module, PyTree, str, dict[str, Any]]:
+    """The network, its variables, its name and where they come from."""
+    if (_RUN.value is None) == (_WEIGHTS.value is None):
+        raise InputError(
+            f"expected one of --run and --weights, found {_RUN.value!r} and {_WEIGHTS.value!r}"
+        )
+    if _WEIGHTS.value is not None:
+        folder = Path(_WEIGHTS.value)
+        params, spec = read_weights(folder)
+        if "model" not in spec:
+            raise InputError(f"{folder}: expected weights of a reconstruction network, found none")
+        variables = {"params": jax.tree.map(jnp.asarray, params)}
+        return build_model(spec["model"]), variables, folder.name, {"weights": spec}
+    folder = Path(_RUN.value)
+    config = run_folder.read_config(folder)
+    model = build_model(config["model"])
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *model_inputs())
+    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    params = checkpoints.restore_best(empty["params"])
+    source = {"config": config, "checkpoint_step": checkpoints.best_step()}
+    checkpoints.close()
+    return model, {**empty, "params": params}, config["name"], source
+
+
+def main() -> int:
+    """Run the program."""
+    if _DATA.value is None:
+        raise InputError("--data: expected a folder of k-space files, found none")
+    use_compilation_cache()
+    model, variables, name, source = _network()
+    protocol = protocol_named(_PROTOCOL.value)
+    on_bad = "skip" if _SKIP_BAD.value else "error"
+    volumes = datasets.load_volumes(
+        _DATA.value,
+        _LAYOUT.value,
+        contrasts=tuple(_CONTRASTS.value),
+        with_maxima=protocol.data_range == "volume",
+        check="values" if _SKIP_BAD.value else "structure",
+        on_bad_file=on_bad,
+        on_bad_slice=on_bad,
+    )
+    data_set = _DATA_SET.value or Path(_DATA.value).name
+    test_set = datasets.TestSet(data_set, _ANATOMY.value, volumes, _mask_config(), protocol)
+
+    mesh = make_mesh(_BATCH_SIZE.value)
+    variables = replicate(variables, mesh)
+    evaluator = Evaluator(model, _NAME.value or name, mesh)
+    rows = evaluator.test(
+        variables,
+        test_set,
+        batch_size=_BATCH_SIZE.value,
+        coil_multiple=_COIL_MULTIPLE.value,
+        threads=_THREADS.value,
+        workers=_WORKERS.value,
+    )
+    output = Path(_OUTPUT.value)
+    write_results(
+        output,
+        {
+            **provenance(),
+            **source,
+            "checkpoint_sha256": parameters_sha256(variables["params"]),
+            "encoder_sha256": None,
+        },
+        rows,
+    )
+    print(f"protocol {protocol.name}: {protocol.description}")
+    print(results_table(rows))
+    print(f"results: {output}; {evaluator.programs} compiled program(s)")
+    if _PANEL.value:
+        picture = output.with_suffix(".png")
+        save_png(picture, evaluator.test_panel(variables, test_set, _PANEL.value))
+        print(f"picture: {picture}")
+    return command_line.DONE
+
+
+if __name__ == "__main__":
+    command_line.run(main)
