@@ -1,14 +1,14 @@
 """Finding the module that reads a layout of k-space files."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import jaxrecon.data
 from jaxrecon.data.volume import RawSlice, Volume
-from jaxrecon.errors import InputError
+from jaxrecon.plugin import find_module, known_modules
+
+_FUNCTIONS = ("find_files", "inspect", "read_slice", "volume_maximum", "write_volume")
 
 
 @runtime_checkable
@@ -41,24 +41,9 @@ def layout(name: str) -> Layout:
     Raises:
         InputError: there is no such module, or it is not a layout.
     """
-    path = name if "." in name else f"{jaxrecon.data.__name__}.{name}"
-    try:
-        module = importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
-            raise  # The module is there, and something it imports is not.
-        module = None
-    if not isinstance(module, Layout):
-        raise InputError(
-            f"layout: expected one of {', '.join(known_layouts())}, or the dotted name of a module "
-            f"with the functions of jaxrecon.data.layouts.Layout, found {name!r}"
-        )
-    return module
+    return cast(Layout, find_module(jaxrecon.data, name, _FUNCTIONS, field="layout"))
 
 
 def known_layouts() -> list[str]:
     """Names of the layouts this package brings along."""
-    package = jaxrecon.data
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    modules = {name: importlib.import_module(f"{package.__name__}.{name}") for name in names}
-    return [name for name, module in modules.items() if isinstance(module, Layout)]
+    return known_modules(jaxrecon.data, _FUNCTIONS)

@@ -124,14 +124,13 @@ class PublishedEncoder:
     def conversion_command(self, output: object) -> str:
         """The command that writes its weights to the folder `output`."""
         return (
-            f"python -m weight_conversion.{self.converter} "
-            f"--source {self.source} --output {output}"
+            f"python -m weight_conversion.{self.converter} --source {self.source} --output {output}"
         )
 
 
 def _vit(letter: str, patch: int, **fields: Any) -> ViTSpec:
     width, depth, heads = {"s": (384, 12, 6), "b": (768, 12, 12), "l": (1024, 24, 16)}[letter]
-    common = {
+    common: dict[str, Any] = {
         "image_size": 224,
         "class_token": True,
         "embedding_norm": False,

@@ -100,9 +100,7 @@ def open_encoder(
             holds another encoder or a damaged one.
     """
     if weights == RANDOM:
-        return random_encoder(
-            published.spec, published.statistics, layers, image_size, dtype, seed
-        )
+        return random_encoder(published.spec, published.statistics, layers, image_size, dtype, seed)
     folder = Path(weights)
     if not (folder / SPEC_FILE).is_file():
         raise InputError(
@@ -160,9 +158,7 @@ def load_encoder(
         raise InputError(f"{path}: expected a safetensors file, found {error}") from None
     for name, shape in native.items():
         if flat[name].shape != shape:
-            raise InputError(
-                f"{path}: expected {name} of shape {shape}, found {flat[name].shape}"
-            )
+            raise InputError(f"{path}: expected {name} of shape {shape}, found {flat[name].shape}")
     if flat["positions"].shape != needed["positions"]:
         flat["positions"] = resample_positions(
             flat["positions"], image_size // spec.patch, class_token=spec.class_token
@@ -227,8 +223,8 @@ def place_encoder(variables: PyTree, encoder: Encoder) -> PyTree:
     """
     weights = traverse_util.flatten_dict(encoder.parameters)
     frozen = traverse_util.flatten_dict(variables.get(FROZEN, {}))
-    above = {path[: -len(name)] for path in frozen for name in weights if path[-2:] == name[-2:]}
-    root = min(above, key=len, default=())
+    roots = [path[:-1] for path in frozen if path[-1] == "positions"]
+    root = roots[0] if len(roots) == 1 else ()
     placed = {(*root, *name): jnp.asarray(value) for name, value in weights.items()}
     wrong = [
         "/".join(path)

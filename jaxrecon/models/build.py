@@ -1,10 +1,7 @@
 """From a configuration to a network and the shapes of its parameters."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
-from types import ModuleType
-from typing import Any, Protocol, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,42 +10,7 @@ from flax import traverse_util
 from jaxtyping import Array, PyTree
 
 import jaxrecon.models
-from jaxrecon.errors import InputError
-
-
-class ModelModule(Protocol):
-    """What a module defines to be a reconstruction network chosen by `config.model.name`."""
-
-    def build(self, config: Mapping[str, Any]) -> nn.Module:
-        """A network with `__call__(kspace, mask, acs) -> image`, see `varnet.VarNet`."""
-
-
-def _offers(module: ModuleType | None, function: str) -> bool:
-    """Whether a module has a function of its own by that name, not merely this file's."""
-    return getattr(module, function, None) not in (None, globals().get(function))
-
-
-def _module(name: str, function: str, field: str) -> ModuleType:
-    path = name if "." in name else f"{jaxrecon.models.__name__}.{name}"
-    try:
-        module = importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
-            raise  # The module is there, and something it imports is not.
-        module = None
-    if module is None or not _offers(module, function):
-        package = jaxrecon.models
-        names = sorted(found.name for found in pkgutil.iter_modules(package.__path__))
-        known = [
-            known
-            for known in names
-            if _offers(importlib.import_module(f"{package.__name__}.{known}"), function)
-        ]
-        raise InputError(
-            f"{field}: expected one of {', '.join(known)} or the dotted name of a module that "
-            f"defines {function}, found {name!r}"
-        )
-    return module
+from jaxrecon.plugin import find_module
 
 
 def build_model(config: Mapping[str, Any]) -> nn.Module:
@@ -58,14 +20,17 @@ def build_model(config: Mapping[str, Any]) -> nn.Module:
         config: `name` is a module of `jaxrecon.models`, or the dotted name of any module, that
             defines `build(config)`; the other fields are that module's.
 
+    Returns:
+        A network with `__call__(kspace, mask, acs) -> image`, see `varnet.VarNet`.
+
     Raises:
         InputError: there is no such module, or a field's value is not usable.
     """
-    module = cast(ModelModule, _module(config["name"], "build", "model.name"))
+    module = find_module(jaxrecon.models, config["name"], ["build"], field="model.name")
     return module.build(config)
 
 
-def build_refinement(config: Mapping[str, Any], dtype: jnp.dtype) -> Callable[..., nn.Module]:
+def refinement_factory(config: Mapping[str, Any], dtype: jnp.dtype) -> Callable[..., nn.Module]:
     """What makes the refinement module of a cascade.
 
     Args:
@@ -79,7 +44,9 @@ def build_refinement(config: Mapping[str, Any], dtype: jnp.dtype) -> Callable[..
     Raises:
         InputError: there is no such module, or a field's value is not usable.
     """
-    module = _module(config["name"], "build_refinement", "model.refinement.name")
+    module = find_module(
+        jaxrecon.models, config["name"], ["build_refinement"], field="model.refinement.name"
+    )
     return module.build_refinement(config, dtype)
 
 

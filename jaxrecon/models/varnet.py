@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Complex, Float, Int
 
-from jaxrecon.models.build import build_refinement
+from jaxrecon.models.build import refinement_factory
 from jaxrecon.models.sensitivity import SensitivityNet
 from jaxrecon.physics.coils import expand, reduce, root_sum_of_squares
 from jaxrecon.physics.fourier import (
@@ -110,7 +110,7 @@ def build(config: Mapping[str, Any]) -> VarNet:
 
     Args:
         config: `cascades`, `dtype` ("float32" or "bfloat16", of the convolutions), `refinement`
-            (see `build_refinement`) and `sensitivity` (`channels`, `pools`).
+            (see `refinement_factory`) and `sensitivity` (`channels`, `pools`).
     """
     dtype = jnp.dtype(config["dtype"])
     sensitivity = functools.partial(
@@ -120,7 +120,7 @@ def build(config: Mapping[str, Any]) -> VarNet:
         dtype=dtype,
     )
     return VarNet(
-        refinement=build_refinement(config["refinement"], dtype),
+        refinement=refinement_factory(config["refinement"], dtype),
         sensitivity=sensitivity,
         cascades=config["cascades"],
     )

@@ -1,6 +1,7 @@
 """Stopping when validation no longer improves."""
 
 import dataclasses
+import math
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,7 @@ class EarlyStopping:
             score: higher is better; a score that is not a number never improves.
             step: at which it was reached.
         """
-        if self.best is None or score > self.best:
+        if score > (-math.inf if self.best is None else self.best):
             return dataclasses.replace(self, best=score, best_step=step, stale=0)
         return dataclasses.replace(self, stale=self.stale + 1)
 

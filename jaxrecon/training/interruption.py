@@ -2,7 +2,6 @@
 
 import signal
 from types import FrameType, TracebackType
-from typing import Self
 
 
 class Interruption:
@@ -17,7 +16,7 @@ class Interruption:
     def __init__(self) -> None:
         self.requested = False
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Interruption":
         self._previous = {
             number: signal.signal(number, self._request)
             for number in (signal.SIGTERM, signal.SIGINT)

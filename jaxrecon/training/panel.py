@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image as PillowImage
 
-Image = Float32[np.ndarray, "height width"]
+Image = Float32[np.ndarray, "_ _"]
 
 _INCHES = 2.2
 
@@ -20,7 +20,7 @@ def draw_panel(
     reconstructions: Sequence[Image],
     zero_filled: Sequence[Image],
     titles: Sequence[str],
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "rows columns 3"]:
     """Draw one row per slice.
 
     Args:

@@ -6,7 +6,7 @@ import pytest
 
 from jaxrecon.config import default_config
 from jaxrecon.errors import InputError
-from jaxrecon.models.build import build_model, build_refinement, model_inputs, parameter_shapes
+from jaxrecon.models.build import build_model, model_inputs, parameter_shapes, refinement_factory
 from jaxrecon.models.varnet import VarNet
 
 
@@ -30,13 +30,13 @@ def test_the_default_network_is_the_paper_s_varnet():
         (build_model, {"name": "json.nothing"}, "found 'json.nothing'"),
         (build_model, {"name": "json"}, "found 'json'"),
         (
-            lambda config: build_refinement(config, jnp.dtype("float32")),
+            lambda config: refinement_factory(config, jnp.dtype("float32")),
             {"name": "none"},
             "model.refinement.name: expected one of norm_unet or the dotted name of a module that "
             "defines build_refinement, found 'none'",
         ),
         (
-            lambda config: build_refinement(config, jnp.dtype("float32")),
+            lambda config: refinement_factory(config, jnp.dtype("float32")),
             {"name": "varnet"},
             "found 'varnet'",
         ),

@@ -75,15 +75,12 @@ def test_coils_without_signal_have_zero_maps_and_change_nothing(apply):
     np.testing.assert_allclose(more[:, [0, 1, 3]], apply(kspace, acs), atol=1e-5)
 
 
-def test_no_signal_at_all_gives_zero_maps_and_finite_gradients(network, variables, apply):
+def test_no_signal_at_all_gives_zero_maps_and_finite_gradients(apply):
     kspace, acs = jnp.zeros((1, COILS, HEIGHT, WIDTH), jnp.complex64), jnp.array([ACS])
     np.testing.assert_array_equal(apply(kspace, acs), 0)
 
-    def total(variables, kspace):
-        return jnp.sum(network.apply(variables, kspace, acs).real)
-
-    gradients = jax.jit(jax.grad(total, argnums=(0, 1)))(variables, kspace)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
+    gradient = jax.jit(jax.grad(lambda kspace: jnp.sum(apply(kspace, acs).real)))
+    assert np.isfinite(gradient(kspace)).all()
 
 
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
