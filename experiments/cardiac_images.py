@@ -21,7 +21,7 @@ cardiac test images.
 
 from ml_collections import ConfigDict
 
-from jaxrecon.config import default_config, test_set_config
+from jaxrecon.config import default_config, set_small_varnet, test_set_config
 
 
 def get_config() -> ConfigDict:
@@ -35,12 +35,7 @@ def get_config() -> ConfigDict:
     config.data.test = "data/cardiac/MultiCoil/Cine/TestSet"
     config.mask.acs = 12
 
-    config.model.cascades = 4
-    config.model.refinement.channels = 8
-    config.model.refinement.pools = 3
-    config.model.sensitivity.channels = 4
-    config.model.sensitivity.pools = 3
-
+    set_small_varnet(config)
     config.training.steps = 600
     config.training.validate_every = 100
     config.training.patience = 0

@@ -9,46 +9,16 @@ out of distribution, on knee and brain phantoms in the fastMRI layout. About 5 m
 
 from ml_collections import ConfigDict
 
-from jaxrecon.config import default_config, test_set_config
+from jaxrecon.config import default_config, set_phantom_data, set_small_varnet
 
 
 def get_config() -> ConfigDict:
     """The experiment's configuration."""
     config = default_config()
     config.name = "quickstart"
-
-    phantom = {"height": 128, "width": 128, "coils": 6, "noise": 0.004}
-    config.phantoms = ConfigDict(
-        {
-            "cardiac": {
-                "layout": "cmrxrecon", "anatomy": "cardiac", "cases": 40, "frames": 3, **phantom
-            },
-            "knee": {
-                "layout": "fastmri", "anatomy": "knee", "cases": 8, "oversampling": 2, **phantom
-            },
-            "brain": {
-                "layout": "fastmri", "anatomy": "brain", "cases": 8, "oversampling": 2, **phantom
-            },
-        }
-    )  # fmt: skip
-    config.data.root = "phantom:cardiac"
-    config.mask.acs = 12
-
-    config.model.cascades = 4
-    config.model.refinement.channels = 8
-    config.model.refinement.pools = 3
-    config.model.sensitivity.channels = 4
-    config.model.sensitivity.pools = 3
-
+    set_phantom_data(config)
+    set_small_varnet(config)
     config.training.steps = 600
     config.training.validate_every = 200
     config.optimizer.decay_epochs = (6,)
-
-    for anatomy in ("knee", "brain"):
-        test_set = test_set_config()
-        test_set.anatomy = anatomy
-        test_set.root = f"phantom:{anatomy}"
-        test_set.mask.family = "equispaced"
-        test_set.mask.center_fractions = (0.08,)
-        config.test_sets[anatomy] = test_set
     return config

@@ -103,3 +103,59 @@ def test_set_config() -> ConfigDict:
     test_set.protocol = "fastmri"
     test_set.mask = mask_config()
     return test_set
+
+
+def foundation_refinement_config(architecture: str, weights: str) -> ConfigDict:
+    """Paper A's denoiser, to stand as `config.model.refinement`.
+
+    Args:
+        architecture: of the encoder, a name in jaxrecon.encoders.spec.PUBLISHED.
+        weights: folder of its converted weights.
+    """
+    refinement = ConfigDict()
+    refinement.name = "foundation_denoiser"
+    refinement.encoder = ConfigDict()
+    refinement.encoder.architecture = architecture
+    refinement.encoder.weights = weights  # "random": untrained, and every result says so
+    refinement.encoder.seed = 0  # of random weights
+    # Standardise the encoder's input by "imagenet" statistics, as the paper does for every encoder,
+    # or by the encoder's "own".
+    refinement.encoder.statistics = "imagenet"
+    refinement.layers = (1, 2, 3, 4, 5, 6)  # fused
+    refinement.skips = (5, 4, 3)  # join the decoder's stages
+    refinement.widths = (384, 192, 128, 64)  # channels of the stages
+    refinement.image_size = 224  # pixels along each side that the encoder sees
+    refinement.output_size = 0  # of the last stage; 0: the image's own, 224: the encoder's
+    refinement.percentiles = (1.0, 99.0)  # of the magnitude, become 0 and 1 for the encoder
+    return refinement
+
+
+def set_phantom_data(config: ConfigDict) -> None:
+    """Train on cardiac phantoms, and test on knees and brains too; the run makes them itself.
+
+    128 x 128 pixels, 6 coils, noise; 40 cardiac cases of 3 frames in the CMRxRecon layout, 8 knees
+    and 8 brains in the fastMRI layout.
+    """
+    common = {"height": 128, "width": 128, "coils": 6, "noise": 0.004}
+    cardiac = {"layout": "cmrxrecon", "anatomy": "cardiac", "cases": 40, "frames": 3}
+    config.phantoms.cardiac = ConfigDict(cardiac | common)
+    config.data.root = "phantom:cardiac"
+    config.mask.acs = 12
+    for anatomy in ("knee", "brain"):
+        other = {"layout": "fastmri", "anatomy": anatomy, "cases": 8, "oversampling": 2}
+        config.phantoms[anatomy] = ConfigDict(other | common)
+        test_set = test_set_config()
+        test_set.anatomy = anatomy
+        test_set.root = f"phantom:{anatomy}"
+        test_set.mask.family = "equispaced"
+        test_set.mask.center_fractions = (0.08,)
+        config.test_sets[anatomy] = test_set
+
+
+def set_small_varnet(config: ConfigDict) -> None:
+    """4 cascades, 8 channels, 3 poolings: 511,550 parameters, for a CPU."""
+    config.model.cascades = 4
+    config.model.refinement.channels = 8
+    config.model.refinement.pools = 3
+    config.model.sensitivity.channels = 4
+    config.model.sensitivity.pools = 3

@@ -19,11 +19,12 @@ from flax import linen as nn
 from jaxtyping import PyTree
 
 from jaxrecon import command_line
+from jaxrecon.encoders.store import place_encoder
 from jaxrecon.errors import InputError
 from jaxrecon.metrics.protocols import PROTOCOLS
 from jaxrecon.metrics.protocols import protocol as protocol_named
 from jaxrecon.metrics.results import results_table, write_results
-from jaxrecon.models.build import build_model, model_inputs
+from jaxrecon.models.build import build_model, model_inputs, open_frozen
 from jaxrecon.physics.sampling import FAMILIES
 from jaxrecon.training import datasets, run_folder
 from jaxrecon.training.checkpoint import Checkpoints
@@ -95,7 +96,8 @@ def _network() -> tuple[nn.Module, PyTree, str, dict[str, Any]]:
         if "model" not in spec:
             raise InputError(f"{folder}: expected weights of a reconstruction network, found none")
         variables = {"params": jax.tree.map(jnp.asarray, params)}
-        return build_model(spec["model"]), variables, folder.name, {"weights": spec}
+        source: dict[str, Any] = {"weights": spec, "encoder": None, "encoder_sha256": None}
+        return build_model(spec["model"]), variables, folder.name, source
     folder = Path(_RUN.value)
     config = run_folder.read_config(folder)
     model = build_model(config["model"])
@@ -105,7 +107,14 @@ def _network() -> tuple[nn.Module, PyTree, str, dict[str, Any]]:
     params = checkpoints.restore_best(empty["params"])
     source = {"config": config, "checkpoint_step": checkpoints.best_step()}
     checkpoints.close()
-    return model, {**empty, "params": params}, config["name"], source
+    variables, name = {**empty, "params": params}, config["name"]
+    encoder = open_frozen(config["model"])
+    if encoder is not None:
+        variables = place_encoder(variables, encoder)
+        name += " (random encoder)" if encoder.sha256 is None else ""
+    source["encoder"] = encoder and encoder.description
+    source["encoder_sha256"] = encoder and encoder.sha256
+    return model, variables, name, source
 
 
 def main() -> int:
@@ -146,7 +155,6 @@ def main() -> int:
             **provenance(),
             **source,
             "checkpoint_sha256": parameters_sha256(variables["params"]),
-            "encoder_sha256": None,
         },
         rows,
     )

@@ -21,10 +21,11 @@ from tqdm import tqdm
 
 from jaxrecon import command_line
 from jaxrecon.data.pipeline import Pipeline
+from jaxrecon.encoders.store import place_encoder
 from jaxrecon.errors import DivergenceError
 from jaxrecon.metrics.protocols import protocol as protocol_named
 from jaxrecon.metrics.results import results_table, write_results
-from jaxrecon.models.build import build_model
+from jaxrecon.models.build import build_model, open_frozen
 from jaxrecon.training import datasets, run_folder
 from jaxrecon.training.checkpoint import Checkpoints
 from jaxrecon.training.compilation import CompiledByShape, use_compilation_cache
@@ -95,7 +96,14 @@ def main() -> int:
     mesh = make_mesh(training.batch_size)
     optimizer = make_optimizer(config.optimizer, steps_per_epoch)
     learning_rate = learning_rate_schedule(config.optimizer, steps_per_epoch)
-    state = replicate(initial_state(model, optimizer, config.seed), mesh)
+    state = initial_state(model, optimizer, config.seed)
+    encoder = open_frozen(config.model)
+    method = config.name
+    if encoder is not None:
+        print(f"frozen encoder: {encoder.description}")
+        method += " (random encoder)" if encoder.sha256 is None else ""
+        state = state.replace(variables=place_encoder(state.variables, encoder))
+    state = replicate(state, mesh)
     checkpoints = Checkpoints(workdir / "checkpoints")
     stopping = EarlyStopping(training.patience)
     restored = checkpoints.restore_last(state)
@@ -116,7 +124,7 @@ def main() -> int:
     )
 
     # ---- Train -----------------------------------------------------------------------------------
-    evaluator = Evaluator(model, config.name, mesh)
+    evaluator = Evaluator(model, method, mesh)
     first_step = int(state.step)
     writers = MetricWriters(workdir, first_step + 1)
     pending: list[tuple[int, Scalars]] = []  # scalars still on the device, by step
@@ -146,7 +154,7 @@ def main() -> int:
         scores = evaluator.score(
             state.variables, validation, protocol, threads=data.threads, workers=data.workers
         )
-        ssim = sum(file.metrics["ssim"] for file in scores[config.name]) / len(scores[config.name])
+        ssim = sum(file.metrics["ssim"] for file in scores[method]) / len(scores[method])
         stopping = stopping.after(ssim, number)
         writers.write(number, {"validation/ssim": ssim})
         picture = evaluator.panel(state.variables, validation, training.panel_slices)
@@ -215,7 +223,8 @@ def main() -> int:
             "config": json.loads(config.to_json()),
             "checkpoint_step": checkpoints.best_step(),
             "checkpoint_sha256": parameters_sha256(params),
-            "encoder_sha256": None,
+            "encoder": encoder and encoder.description,
+            "encoder_sha256": encoder and encoder.sha256,
         },
         rows,
     )

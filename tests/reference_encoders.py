@@ -130,7 +130,7 @@ def biomedclip_state(trunk):
 
 def hidden_states(model, pixels):
     """Embeddings and output of every block, for pixels (batch, height, width, 3)."""
-    channels_first = torch.from_numpy(np.asarray(pixels)).permute(0, 3, 1, 2).contiguous()
+    channels_first = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).contiguous()
     with torch.no_grad():
         if isinstance(model, timm.models.vision_transformer.VisionTransformer):
             states = []

@@ -36,7 +36,7 @@ def _frozen(module: nn.Module, name: str, shape: tuple[int, ...], dtype: DTypeLi
 
     Without a random initialiser it may be shared by the steps of a scan, and `init` costs nothing.
     """
-    return module.variable(FROZEN, name, jnp.full, shape, jnp.nan, dtype).value
+    return jnp.asarray(module.variable(FROZEN, name, jnp.full, shape, jnp.nan, dtype).value)
 
 
 class _Norm(nn.Module):

@@ -10,6 +10,7 @@ from flax import traverse_util
 from jaxtyping import Array, PyTree
 
 import jaxrecon.models
+from jaxrecon.encoders.store import Encoder
 from jaxrecon.plugin import find_module
 
 
@@ -48,6 +49,33 @@ def refinement_factory(config: Mapping[str, Any], dtype: jnp.dtype) -> Callable[
         jaxrecon.models, config["name"], ["build_refinement"], field="model.refinement.name"
     )
     return module.build_refinement(config, dtype)
+
+
+def open_frozen(config: Mapping[str, Any]) -> Encoder | None:
+    """The pretrained weights that a model holds frozen; `place_encoder` puts them there.
+
+    Args:
+        config: model configuration. Its module, or its refinement's, may define
+            `open_frozen(config, dtype)`.
+
+    Returns:
+        The weights; None for a model without any.
+
+    Raises:
+        InputError: they are missing or another encoder's.
+    """
+    candidates = [
+        (find_module(jaxrecon.models, config["name"], ["build"], field="model.name"), config)
+    ]
+    if "refinement" in config:
+        name = config["refinement"]["name"]
+        field = "model.refinement.name"
+        refinement = find_module(jaxrecon.models, name, ["build_refinement"], field=field)
+        candidates.append((refinement, config["refinement"]))
+    for module, fields in candidates:
+        if hasattr(module, "open_frozen"):
+            return module.open_frozen(fields, jnp.dtype(config["dtype"]))
+    return None
 
 
 def model_inputs(

@@ -149,6 +149,35 @@ class Conv(nn.Module):
         return x
 
 
+class DepthwiseConv(nn.Module):
+    """3 x 3 convolution of every channel by itself, zero padding, without bias.
+
+    A sum of nine shifted products: that is bound by memory wherever it runs, and its gradient does
+    not depend on how well a backend knows grouped convolutions.
+
+    Attributes:
+        dtype: dtype of the computation; parameters are float32.
+    """
+
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch height width channels"]:
+        """Apply the convolution."""
+        _, height, width, channels = x.shape
+        kernel = self.param("kernel", _symmetric_uniform(1 / 3), (3, 3, channels))
+        kernel = jnp.asarray(kernel, self.dtype)
+        padded = jnp.pad(x.astype(self.dtype), ((0, 0), (1, 1), (1, 1), (0, 0)))
+        taps = [
+            padded[:, row : row + height, column : column + width] * kernel[row, column]
+            for row in range(3)
+            for column in range(3)
+        ]
+        return sum(taps[1:], start=taps[0])
+
+
 class UpConv(nn.Module):
     """Transposed convolution, kernel 2 x 2 and stride 2, without bias.
 

@@ -4,31 +4,16 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex
 
+from jaxrecon.models.complex_normalisation import normalise_parts, restore_parts
 from jaxrecon.models.unet import UNet
 
 # Height and width are padded to a multiple of this, so that four poolings divide them.
 PADDING_MULTIPLE = 16
-
-
-def complex_to_channels(
-    image: Complex[Array, "batch height width"],
-) -> Float[Array, "batch height width 2"]:
-    """Real and imaginary part as two channels."""
-    return jnp.stack([image.real, image.imag], axis=-1)
-
-
-def channels_to_complex(
-    channels: Float[Array, "batch height width 2"],
-) -> Complex[Array, "batch height width"]:
-    """Inverse of `complex_to_channels`; computes in float32."""
-    channels = channels.astype(jnp.float32)
-    return jnp.asarray(channels[..., 0] + 1j * channels[..., 1])
 
 
 def _padding(size: int) -> tuple[int, int]:
@@ -59,22 +44,12 @@ class NormUNet(nn.Module):
     ) -> Complex[Array, "batch height width"]:
         """Map complex images to complex images of the same size."""
         _, height, width = image.shape
-        x = complex_to_channels(image)
-        mean = x.mean((1, 2), keepdims=True)
-        centred = x - mean
-        # Squares of small signals underflow in float32: scale by the largest value first. The
-        # result does not depend on it, so neither does the gradient.
-        peak = jax.lax.stop_gradient(jnp.max(jnp.abs(centred), (1, 2), keepdims=True))
-        peak = jnp.where(peak > 0, peak, 1.0)
-        scaled = centred / peak
-        variance = jnp.sum(jnp.square(scaled), (1, 2), keepdims=True) / (height * width - 1)
-        deviation = jnp.sqrt(jnp.where(variance > 0, variance, 1.0))
+        x, normalisation = normalise_parts(image)
         top_bottom, left_right = _padding(height), _padding(width)
-        x = jnp.pad(scaled / deviation, ((0, 0), top_bottom, left_right, (0, 0)))
+        x = jnp.pad(x, ((0, 0), top_bottom, left_right, (0, 0)))
         x = UNet(self.channels, self.pools, outputs=2, dtype=self.dtype, name="unet")(x)
-        x = x[:, top_bottom[0] :, left_right[0] :][:, :height, :width].astype(jnp.float32)
-        spread = jnp.where(variance > 0, deviation * peak, 0.0)
-        return channels_to_complex(x * spread + mean)
+        x = x[:, top_bottom[0] :, left_right[0] :][:, :height, :width]
+        return restore_parts(x, normalisation)
 
 
 def build_refinement(config: Mapping[str, Any], dtype: jnp.dtype) -> Callable[..., nn.Module]:

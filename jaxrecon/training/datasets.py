@@ -68,9 +68,11 @@ def folder_of(root: str, phantoms: Mapping[str, Any], generated: Path) -> str:
         known = ", ".join(phantoms) or "none"
         raise InputError(f"phantoms: expected one of {known}, found {name!r}")
     fields = dict(phantoms[name])
-    layout, cases = fields.pop("layout"), fields.pop("cases")
     try:
+        layout, cases = fields.pop("layout"), fields.pop("cases")
         settings = PhantomSettings(**fields)
+    except KeyError as error:
+        raise InputError(f"phantoms.{name}: expected the field {error}, found none") from None
     except TypeError as error:
         raise InputError(f"phantoms.{name}: {error}") from None
     folder = generated / name

@@ -32,7 +32,7 @@ def test_the_default_network_is_the_paper_s_varnet():
         (
             lambda config: refinement_factory(config, jnp.dtype("float32")),
             {"name": "none"},
-            "model.refinement.name: expected one of norm_unet or the dotted name of a module that "
+            "norm_unet or the dotted name of a module that "
             "defines build_refinement, found 'none'",
         ),
         (

@@ -8,12 +8,8 @@ import torch
 from fastmri.models.varnet import NormUnet as ReferenceNormUnet
 from torch_unet import unet_parameters
 
-from jaxrecon.models.norm_unet import (
-    NormUNet,
-    build_refinement,
-    channels_to_complex,
-    complex_to_channels,
-)
+from jaxrecon.models.complex_normalisation import channels_to_complex, complex_to_channels
+from jaxrecon.models.norm_unet import NormUNet, build_refinement
 
 CHANNELS, POOLS = 4, 2
 
@@ -124,10 +120,3 @@ def test_a_zero_image_in_a_batch_leaves_the_others_alone(apply):
 def test_build_refinement_makes_the_configured_network():
     make = build_refinement({"channels": 3, "pools": 1}, jnp.dtype("bfloat16"))
     assert make(name="own") == NormUNet(3, 1, jnp.dtype("bfloat16"), name="own")
-
-
-def test_channels_and_complex_are_inverse():
-    image = jnp.asarray(complex_images(1, 4, 5))
-    channels = complex_to_channels(image)
-    np.testing.assert_array_equal(channels[..., 1], image.imag)
-    np.testing.assert_array_equal(channels_to_complex(channels), image)

@@ -7,7 +7,6 @@ import pytest
 from flax import linen as nn
 
 from jaxrecon.models.build import build_model
-from jaxrecon.models.norm_unet import complex_to_channels
 from jaxrecon.models.sensitivity import SensitivityNet
 from jaxrecon.models.varnet import VarNet
 
@@ -194,7 +193,8 @@ class FrozenRefinement(nn.Module):
     def __call__(self, image):
         mixing = self.variable("frozen", "mixing", lambda: jnp.array([[0.8, -0.3], [-0.0, 0.5]]))
         scale = self.param("scale", nn.initializers.constant(0.1), ())
-        mixed = jnp.tanh(complex_to_channels(image) @ mixing.value)
+        channels = jnp.stack([image.real, image.imag], axis=-1)
+        mixed = jnp.tanh(channels @ mixing.value)
         return scale * (mixed[..., 0] + 1j * mixed[..., 1])
 
 

@@ -71,7 +71,7 @@ def test_a_truncated_file_is_named(tmp_path, name):
     else:
         save_file({"a": np.zeros(1000)}, path)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(InputError, match="expected a .*, found") as caught:
+    with pytest.raises(InputError, match=r"expected a .*, found") as caught:
         find_checkpoint(str(tmp_path)).read()
     assert str(caught.value).startswith(f"{path}:")
     assert "\n" not in str(caught.value)
