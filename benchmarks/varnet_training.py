@@ -94,7 +94,7 @@ def judge(reconstruct, pipeline):
 
 
 def main() -> None:
-    config = _CONFIG.value
+    config = command_line.configuration(_CONFIG)
     steps = _STEPS.value or config.training.steps
     judge_protocol = protocol("fastmri")
     sets = datasets.load_data_sets(config.data, judge_protocol)

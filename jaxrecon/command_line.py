@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable
 
 from absl import flags, logging
+from ml_collections import ConfigDict
 
-from jaxrecon.errors import OneLineError
+from jaxrecon.errors import InputError, OneLineError
 
 DONE = 0
 BAD_INPUT = 1
@@ -19,6 +20,30 @@ STOPPED_EARLY = 75
 
 def _one_line(message: object) -> str:
     return " ".join(str(message).split())
+
+
+def configuration(holder: flags.FlagHolder[ConfigDict]) -> ConfigDict:
+    """The configuration that a `--config` flag names.
+
+    Raises:
+        InputError: its file is not there or cannot be read.
+    """
+    config = holder.value
+    try:
+        config.keys()  # A file that could not be loaded says so only when it is used.
+    except OSError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"--config: expected an experiment's file, found {reason}") from None
+    return config
+
+
+def _innermost(error: Exception) -> object:
+    """The text of an error that may wrap another one, as ml_collections' do."""
+    while error.args and isinstance(error.args[0], Exception):
+        error = error.args[0]
+    if isinstance(error, KeyError) and error.args:
+        return f"unknown field {error.args[0]}"
+    return error
 
 
 def _help() -> str:
@@ -49,6 +74,10 @@ def run(main: Callable[[], int | None]) -> None:
     except flags.Error as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         sys.exit(WRONG_FLAGS)
+    except (AttributeError, KeyError) as error:
+        # What reading a configuration file and its overrides raises.
+        print(f"error: configuration: {_one_line(_innermost(error))}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
     logging.set_verbosity(logging.WARNING)
     try:
         sys.exit(main() or DONE)

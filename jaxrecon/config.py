@@ -54,6 +54,11 @@ def default_config() -> ConfigDict:
     config.protocol = "fastmri"
     # Further data to test the best checkpoint on, by name: `test_set_config()` each.
     config.test_sets = ConfigDict()
+
+    # From here on a misspelt field is an error; what is listed by name stays open.
+    config.lock()
+    config.phantoms.unlock()
+    config.test_sets.unlock()
     return config
 
 
@@ -102,6 +107,7 @@ def test_set_config() -> ConfigDict:
     test_set.contrasts = ()
     test_set.protocol = "fastmri"
     test_set.mask = mask_config()
+    test_set.lock()
     return test_set
 
 
@@ -127,6 +133,7 @@ def foundation_refinement_config(architecture: str, weights: str) -> ConfigDict:
     refinement.image_size = 224  # pixels along each side that the encoder sees
     refinement.output_size = 0  # of the last stage; 0: the image's own, 224: the encoder's
     refinement.percentiles = (1.0, 99.0)  # of the magnitude, become 0 and 1 for the encoder
+    refinement.lock()
     return refinement
 
 

@@ -48,7 +48,7 @@ flags.mark_flag_as_required("config")
 def main() -> int:
     """Run the program."""
     # ---- Configuration ---------------------------------------------------------------------------
-    config = _CONFIG.value
+    config = command_line.configuration(_CONFIG)
     training = config.training
     workdir = Path(_WORKDIR.value or Path("runs", config.name))
     is_resumed = run_folder.claim(workdir, config)
@@ -57,11 +57,12 @@ def main() -> int:
 
     # ---- Data ------------------------------------------------------------------------------------
     protocol = protocol_named(config.protocol)
-    data = datasets.with_folders(config.data, config.phantoms, workdir / "data")
+    masks, phantoms = config.mask.to_dict(), config.phantoms.to_dict()
+    data = datasets.with_folders(config.data, phantoms, workdir / "data")
     sets = datasets.load_data_sets(data, protocol)
     pipeline = Pipeline(
         sets.train,
-        datasets.training_masks(config.mask),
+        datasets.training_masks(masks),
         batch_size=training.batch_size,
         seed=config.seed,
         coil_multiple=data.coil_multiple,
@@ -69,16 +70,16 @@ def main() -> int:
     )
     validation = datasets.evaluation_pipeline(
         sets.validation,
-        datasets.evaluation_masks(config.mask)[0],
+        datasets.evaluation_masks(masks)[0],
         protocol,
         batch_size=training.batch_size,
         coil_multiple=data.coil_multiple,
     )
     # Looked up now, so that a wrong folder is found before the training and not after it.
     test_sets = [
-        TestSet("test", data.anatomy, sets.test, config.mask, protocol),
+        TestSet("test", data.anatomy, sets.test, masks, protocol),
         *(
-            datasets.load_test_set(name, entry, config.phantoms, workdir / "data")
+            datasets.load_test_set(name, entry.to_dict(), phantoms, workdir / "data")
             for name, entry in config.test_sets.items()
         ),
     ]
@@ -92,12 +93,12 @@ def main() -> int:
     )
 
     # ---- Model, mesh and state -------------------------------------------------------------------
-    model = build_model(config.model)
+    model = build_model(config.model.to_dict())
     mesh = make_mesh(training.batch_size)
-    optimizer = make_optimizer(config.optimizer, steps_per_epoch)
-    learning_rate = learning_rate_schedule(config.optimizer, steps_per_epoch)
+    optimizer = make_optimizer(config.optimizer.to_dict(), steps_per_epoch)
+    learning_rate = learning_rate_schedule(config.optimizer.to_dict(), steps_per_epoch)
     state = initial_state(model, optimizer, config.seed)
-    encoder = open_frozen(config.model)
+    encoder = open_frozen(config.model.to_dict())
     method = config.name
     if encoder is not None:
         print(f"frozen encoder: {encoder.description}")

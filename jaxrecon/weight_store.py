@@ -36,7 +36,9 @@ def write_weights(
     """
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{WEIGHTS_FILE}.{os.getpid()}"
-    save_file({name: np.ascontiguousarray(value) for name, value in parameters.items()}, unfinished)
+    save_file(
+        {name: np.asarray(value, order="C") for name, value in parameters.items()}, unfinished
+    )
     unfinished.replace(folder / WEIGHTS_FILE)
     unfinished = folder / f".{SPEC_FILE}.{os.getpid()}"
     unfinished.write_text(json.dumps(spec, indent=2, sort_keys=True) + "\n")

@@ -1,7 +1,6 @@
 """The program around a converter of vision encoders: flags, what is up to date, what is written."""
 
 import re
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,11 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from jaxrecon import command_line
 from jaxrecon.encoders.spec import ViTSpec
 from jaxrecon.encoders.store import encoder_spec_json, load_encoder, read_encoder_spec
 from jaxrecon.errors import InputError
 from jaxrecon.weight_store import SPEC_FILE, WEIGHTS_FILE, read_spec, write_weights
+from weight_conversion import program
 from weight_conversion.sources import find_checkpoint
 from weight_conversion.vision_encoder import Conversion
 
@@ -29,23 +28,17 @@ def run(convert_source: ConvertSource, converter: str) -> None:
         convert_source: see `convert_checkpoint`.
         converter: see `convert_checkpoint`.
     """
-    flags.DEFINE_string("source", None, "Hugging Face id, folder or file.", required=True)
-    flags.DEFINE_string("output", None, "Folder to write, weights/NAME.", required=True)
-    flags.DEFINE_bool("allow_larger", False, "Convert an encoder larger than a ViT-B.")
-    for name in ("source", "output", "allow_larger"):  # so that --help lists them
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+    allow_larger = flags.DEFINE_bool(
+        "allow_larger", False, "Convert an encoder larger than a ViT-B."
+    )
 
-    def main() -> None:
+    def convert(source: str, output: Path) -> None:
         message = convert_checkpoint(
-            convert_source,
-            converter,
-            flags.FLAGS.source,
-            Path(flags.FLAGS.output),
-            allow_larger=flags.FLAGS.allow_larger,
+            convert_source, converter, source, output, allow_larger=allow_larger.value
         )
         print(message)
 
-    command_line.run(main)
+    program.run(convert)
 
 
 def convert_checkpoint(

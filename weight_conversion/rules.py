@@ -102,7 +102,7 @@ def convert(
             array = parts[-1] if -1 in parts else np.stack([parts[i] for i in sorted(parts)])
             if array.shape != shapes[path]:
                 problems.append(f"{path} is {_shape(array)}, not {shapes[path]}")
-            converted[path] = np.ascontiguousarray(array)
+            converted[path] = np.asarray(array, order="C")
     problems += [f"nothing for {path}" for path in shapes if path not in pieces]
     if problems:
         shown = "; ".join(problems[:8])

@@ -171,7 +171,7 @@ def _download(identifier: str, names: tuple[str, ...]) -> Path:
     except ModuleNotFoundError:
         raise InputError(
             f"{identifier}: expected a file or folder, or huggingface_hub to be installed to "
-            "download it, found neither: pip install huggingface_hub"
+            'download it, found neither: pip install "jaxrecon[convert]"'
         ) from None
     shards = [f"{name.replace('.', '-*-of-*.')}" for name in names]
     patterns = [*_CONFIGS, *names, *(f"{name}{_INDEX}" for name in names), *shards]

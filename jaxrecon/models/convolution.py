@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 # Image rows x columns whose taps are multiplied at a time: both operands stay in a core's cache.
-_PIXELS_PER_BLOCK = 8192
+_PIXELS_PER_BLOCK = 1024
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 

@@ -162,7 +162,7 @@ def load_volumes(
     return (index.with_maxima() if with_maxima else index).volumes
 
 
-def load_data_sets(config: Mapping[str, Any], protocol: Protocol) -> DataSets:
+def load_data_sets(config: Mapping[str, Any] | ConfigDict, protocol: Protocol) -> DataSets:
     """Training, validation and test volumes.
 
     Args:

@@ -145,7 +145,8 @@ def test_steps_of_a_scan_share_the_encoder_and_pass_its_gradient_on():
     network = Unrolled(3)
     variables = jax.jit(network.init)(jax.random.key(0), pixels())
     assert variables["params"]["steps"]["weight"].shape == (3, 48, 192)
-    assert np.isnan(network.apply(variables, pixels())).all()  # nothing was loaded yet
+    scanned = jax.jit(network.apply)
+    assert np.isnan(scanned(variables, pixels())).all()  # nothing was loaded yet
     variables = place_encoder(variables, encoder)
     found = traverse_util.flatten_dict(variables["frozen"]["steps"]["encoder"], sep="/")
     for path, value in traverse_util.flatten_dict(encoder.parameters, sep="/").items():
@@ -158,13 +159,14 @@ def test_steps_of_a_scan_share_the_encoder_and_pass_its_gradient_on():
             image = Step().apply(step, image, None)[0]
         return image
 
-    def score(unroll):
-        return lambda image: jnp.sum(unroll(image) ** 2)
+    found, expected = scanned(variables, pixels()), jax.jit(one_by_one)(pixels())
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
-    scanned = jax.jit(lambda image: network.apply(variables, image))
-    np.testing.assert_allclose(scanned(pixels()), one_by_one(pixels()), rtol=1e-5, atol=1e-5)
-    expected = jax.grad(score(one_by_one))(pixels())
-    found = jax.grad(score(scanned))(pixels())
+    def gradient(unroll):
+        return jax.jit(jax.grad(lambda image: jnp.sum(unroll(image) ** 2)))(pixels())
+
+    found = gradient(lambda image: network.apply(variables, image))
+    expected = gradient(one_by_one)
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 

@@ -32,8 +32,7 @@ def test_the_default_network_is_the_paper_s_varnet():
         (
             lambda config: refinement_factory(config, jnp.dtype("float32")),
             {"name": "none"},
-            "norm_unet or the dotted name of a module that "
-            "defines build_refinement, found 'none'",
+            "norm_unet or the dotted name of a module that defines build_refinement, found 'none'",
         ),
         (
             lambda config: refinement_factory(config, jnp.dtype("float32")),

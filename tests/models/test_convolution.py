@@ -60,8 +60,13 @@ def assert_close(found, expected, tolerance=1e-5):
 )
 def test_output_and_gradients_equal_torch(batch, height, width, inputs, outputs, kernel_size):
     x, kernel, cotangent = arrays(batch, height, width, inputs, outputs, kernel_size)
-    output, vjp = jax.vjp(convolve, jnp.asarray(x), jnp.asarray(kernel))
-    found = (output, *vjp(jnp.asarray(cotangent)))
+
+    @jax.jit
+    def output_and_gradients(x, kernel, cotangent):
+        output, vjp = jax.vjp(convolve, x, kernel)
+        return output, *vjp(cotangent)
+
+    found = output_and_gradients(*map(jnp.asarray, (x, kernel, cotangent)))
     for ours, expected in zip(found, torch_convolution(x, kernel, cotangent), strict=True):
         assert ours.dtype == jnp.float32
         assert_close(ours, expected)
@@ -79,7 +84,7 @@ def test_gradients_inside_a_jitted_scan_equal_the_native_ones():
 
     gradient = jax.grad(loss, argnums=(1, 2))
     found = jax.jit(gradient, static_argnums=0)(convolve, jnp.asarray(x), kernels)
-    expected = gradient(native, jnp.asarray(x), kernels)
+    expected = jax.jit(gradient, static_argnums=0)(native, jnp.asarray(x), kernels)
     for ours, reference in zip(found, expected, strict=True):
         assert_close(ours, reference)
 
@@ -93,7 +98,7 @@ def test_gradients_of_a_kernel_used_twice_under_remat_equal_the_native_ones():
 
     arguments = (jnp.asarray(x), jnp.asarray(kernel))
     found = jax.jit(jax.grad(lambda *a: loss(convolve, *a), argnums=(0, 1)))(*arguments)
-    expected = jax.grad(lambda *a: loss(native, *a), argnums=(0, 1))(*arguments)
+    expected = jax.jit(jax.grad(lambda *a: loss(native, *a), argnums=(0, 1)))(*arguments)
     for ours, reference in zip(found, expected, strict=True):
         assert_close(ours, reference)
 
@@ -105,7 +110,7 @@ def test_gradients_under_vmap_are_those_of_each_example():
     def gradients(x, kernel, cotangent):
         return jax.vjp(convolve, x[None], kernel)[1](cotangent[None])
 
-    found = jax.vmap(gradients)(*map(jnp.asarray, (x, kernels, cotangent)))
+    found = jax.jit(jax.vmap(gradients))(*map(jnp.asarray, (x, kernels, cotangent)))
     for number in range(3):
         one = slice(number, number + 1)
         _, *expected = torch_convolution(x[one], kernels[number], cotangent[one])
@@ -114,14 +119,14 @@ def test_gradients_under_vmap_are_those_of_each_example():
 
 
 def test_bfloat16_sums_the_kernel_gradient_in_float32():
-    # Of 64 x 64 equal terms a sum kept in bfloat16 would stop growing at 256.
-    x = jnp.ones((1, 64, 64, 1), jnp.bfloat16)
+    # Summed in bfloat16 the 40 images' corners of 63 * 63 would count as 64 * 64 before long.
+    x = jnp.ones((40, 64, 64, 1), jnp.bfloat16)
     kernel = jnp.ones((3, 3, 1, 1), jnp.bfloat16)
     output, vjp = jax.vjp(convolve, x, kernel)
     x_gradient, kernel_gradient = vjp(jnp.ones_like(output))
     assert output.dtype == x_gradient.dtype == kernel_gradient.dtype == jnp.bfloat16
-    corner, edge = 63 * 63, 63 * 64
-    expected = [[corner, edge, corner], [edge, 64 * 64, edge], [corner, edge, corner]]
+    corner, edge, centre = 40 * 63 * 63, 40 * 63 * 64, 40 * 64 * 64
+    expected = [[corner, edge, corner], [edge, centre, edge], [corner, edge, corner]]
     assert_close(kernel_gradient[..., 0, 0], expected, 2**-8)
 
 

@@ -136,7 +136,7 @@ class Nothing(nn.Module):
 
 
 def test_without_refinement_full_sampling_gives_the_root_sum_of_squares():
-    network = VarNet(Nothing, functools.partial(SensitivityNet, 2, 1), cascades=2)
+    network = VarNet(Nothing, functools.partial(SensitivityNet, 2, 0), cascades=2)
     rng = np.random.default_rng(5)
     real, imaginary = rng.normal(size=(2, 1, COILS, HEIGHT, WIDTH))
     kspace = (real + 1j * imaginary).astype(np.complex64)
@@ -157,7 +157,7 @@ class Identity(nn.Module):
 
 def test_two_cascades_follow_the_equation():
     """k <- k - step * M (k - k0) - F S R(S^H F^-1 k), written out with centred transforms."""
-    network = VarNet(Identity, functools.partial(SensitivityNet, 2, 1), cascades=2)
+    network = VarNet(Identity, functools.partial(SensitivityNet, 2, 0), cascades=2)
     kspace, mask, acs = undersampled([6])
     variables = jax.jit(network.init)(jax.random.key(0, impl="rbg"), kspace, mask, acs)
     steps = np.array([0.7, 1.6], np.float32)
@@ -170,7 +170,7 @@ def test_two_cascades_follow_the_equation():
     native = jnp.asarray(np.fft.ifftshift(np.asarray(kspace), axes) * phase(HEIGHT)[:, None])
     native = native * phase(WIDTH)
     sensitivity = {"params": variables["params"]["sensitivity"]}
-    maps = jax.jit(SensitivityNet(2, 1).apply)(sensitivity, native, acs)
+    maps = jax.jit(SensitivityNet(2, 0).apply)(sensitivity, native, acs)
     maps, measured = np.complex128(maps), np.complex128(kspace)
     estimate = measured
     for step in steps:
@@ -199,7 +199,7 @@ class FrozenRefinement(nn.Module):
 
 
 def test_frozen_variables_are_stored_once_and_the_image_s_gradient_passes_through_them():
-    network = VarNet(FrozenRefinement, functools.partial(SensitivityNet, 2, 1), cascades=CASCADES)
+    network = VarNet(FrozenRefinement, functools.partial(SensitivityNet, 2, 0), cascades=CASCADES)
     kspace, mask, acs = undersampled([6])
     variables = jax.jit(network.init)(jax.random.key(0, impl="rbg"), kspace, mask, acs)
     frozen = variables["frozen"]

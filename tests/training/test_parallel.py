@@ -14,8 +14,8 @@ MODEL = {
     "name": "varnet",
     "cascades": 2,
     "dtype": "float32",
-    "refinement": {"name": "norm_unet", "channels": 2, "pools": 1},
-    "sensitivity": {"channels": 2, "pools": 1},
+    "refinement": {"name": "norm_unet", "channels": 2, "pools": 0},
+    "sensitivity": {"channels": 2, "pools": 0},
 }
 BUCKET = Bucket(2, 16, 14)
 

@@ -33,7 +33,7 @@ class FrozenRefinement(nn.Module):
 
 @pytest.fixture(scope="module")
 def network():
-    return VarNet(FrozenRefinement, functools.partial(SensitivityNet, 2, 1), cascades=2)
+    return VarNet(FrozenRefinement, functools.partial(SensitivityNet, 2, 0), cascades=2)
 
 
 def make_batch(size=2):
@@ -96,13 +96,14 @@ def test_one_step_is_that_of_the_plain_loss_differentiated_by_the_trainable_para
         return ssim_loss(image, batch)
 
     expected_loss, gradient = jax.jit(jax.value_and_grad(loss))(state.variables["params"])
-    assert np.abs(gradient["cascades"]["refinement"]["before"]).min() > 1e-5
+    assert np.abs(gradient["cascades"]["refinement"]["before"]).max() > 1e-3
     new, scalars = jax.jit(make_train_step(network, optax.sgd(1.0)))(state, batch)
     assert scalars["loss"] == pytest.approx(float(expected_loss), rel=1e-6)
     norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(gradient)))
     assert scalars["gradient_norm"] == pytest.approx(norm, rel=1e-5)
     moved = jax.tree.map(np.subtract, state.variables["params"], new.variables["params"])
-    close = jax.tree.map(lambda a, b: bool(np.abs(a - b).max() <= 1e-6), moved, gradient)
+    # Parameters of up to 1 round the step to within 1e-7.
+    close = jax.tree.map(lambda a, b: bool(np.abs(a - b).max() <= 2e-7), moved, gradient)
     assert all(jax.tree.leaves(close)), close
 
 
