@@ -33,6 +33,9 @@ def as_json(config: ConfigDict) -> dict[str, Any]:
 def claim(folder: Path, config: ConfigDict) -> bool:
     """Make a run's folder and write its configuration, or check that the run is the same.
 
+    A run that never reached a checkpoint, because its data were not found, say, leaves nothing
+    worth keeping apart: another one may take its folder.
+
     Args:
         folder: of the run.
         config: of the run.
@@ -45,7 +48,7 @@ def claim(folder: Path, config: ConfigDict) -> bool:
     """
     path = folder / CONFIG_FILE
     content = as_json(config)
-    if path.exists():
+    if path.exists() and any((folder / "checkpoints" / "last").glob("[0-9]*")):
         found, expected = flatten(read_config(folder)), flatten(content)
         differing = [
             name

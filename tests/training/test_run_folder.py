@@ -7,6 +7,10 @@ from jaxrecon.errors import InputError
 from jaxrecon.training.run_folder import as_json, claim, flatten, read_config
 
 
+def leave_a_checkpoint(folder):
+    (folder / "checkpoints" / "last" / "20").mkdir(parents=True)
+
+
 def test_a_new_folder_gets_the_configuration(tmp_path):
     config = default_config()
     folder = tmp_path / "a" / "b"
@@ -17,11 +21,13 @@ def test_a_new_folder_gets_the_configuration(tmp_path):
 
 def test_the_same_run_may_go_on(tmp_path):
     claim(tmp_path, default_config())
+    leave_a_checkpoint(tmp_path)
     assert claim(tmp_path, default_config()) is True
 
 
 def test_another_run_is_refused_and_its_fields_named(tmp_path):
     claim(tmp_path, default_config())
+    leave_a_checkpoint(tmp_path)
     other = default_config()
     other.mask.acs = 16
     other.model.refinement.channels = 4
@@ -36,14 +42,24 @@ def test_another_run_is_refused_and_its_fields_named(tmp_path):
 
 def test_a_field_that_one_of_them_lacks_counts_as_differing(tmp_path):
     claim(tmp_path, default_config())
+    leave_a_checkpoint(tmp_path)
     other = default_config()
     other.test_sets.knee = default_config().mask
     with pytest.raises(InputError, match="another test_sets"):
         claim(tmp_path, other)
 
 
+def test_a_run_without_a_checkpoint_gives_its_folder_up(tmp_path):
+    claim(tmp_path, default_config())
+    other = default_config()
+    other.data.root = "the right folder this time"
+    assert claim(tmp_path, other) is False
+    assert read_config(tmp_path) == as_json(other)
+
+
 def test_what_only_changes_the_speed_is_free(tmp_path):
     claim(tmp_path, default_config())
+    leave_a_checkpoint(tmp_path)
     other = default_config()
     other.data.threads, other.data.workers = 7, 3
     assert claim(tmp_path, other) is True
@@ -51,6 +67,7 @@ def test_what_only_changes_the_speed_is_free(tmp_path):
 
 @pytest.mark.parametrize("content", ["", '{"seed": 0'])
 def test_a_damaged_configuration_is_named(tmp_path, content):
+    leave_a_checkpoint(tmp_path)
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(InputError, match=r"config\.json: expected the configuration of a run"):
         claim(tmp_path, default_config())
