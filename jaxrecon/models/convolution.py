@@ -14,8 +14,8 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-# Image rows x columns whose taps are multiplied at a time: both operands stay in a core's cache.
-_PIXELS_PER_BLOCK = 1024
+# Numbers that are multiplied at a time: both operands stay in a core's cache.
+_VALUES_PER_BLOCK = 300_000
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -44,7 +44,7 @@ def _kernel_gradient_by_taps(
     above, left = kernel_height // 2, kernel_width // 2
     batch, height, width, _ = x.shape
     row = width + kernel_width - 1
-    rows = max(1, min(height, _PIXELS_PER_BLOCK // row))
+    rows = max(1, min(height, _VALUES_PER_BLOCK // (row * (inputs + outputs))))
     blocks = -(-height // rows)
     # Rows that fill the last block have a zero cotangent and add nothing.
     below = kernel_height - 1 - above + blocks * rows - height
