@@ -46,29 +46,30 @@ def _innermost(error: Exception) -> object:
     return error
 
 
-def _help() -> str:
+def _help(flag_values: flags.FlagValues) -> str:
     """The flags of the program, without those of the libraries it uses."""
     ours = [
         name
-        for name in flags.FLAGS.flags_by_module_dict()
+        for name in flag_values.flags_by_module_dict()
         if name == sys.argv[0] or name.split(".")[0] in ("jaxrecon", "weight_conversion")
     ]
-    return "\n".join(flags.FLAGS.module_help(name) for name in ours)
+    return "\n".join(flag_values.module_help(name) for name in ours)
 
 
-def run(main: Callable[[], int | None]) -> None:
+def run(main: Callable[[], int | None], flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Parse the flags, run `main` and exit with its code.
 
     Args:
         main: the program; returns an exit code, or None for 0. Flags are parsed before it is
             called. A `OneLineError` it raises is printed as one line and exits with 1.
+        flag_values: the program's flags.
     """
     if any(argument in ("--help", "-h") for argument in sys.argv[1:]):
         print((sys.modules["__main__"].__doc__ or "").strip())
-        print(_help())
+        print(_help(flag_values))
         sys.exit(DONE)
     try:
-        rest = flags.FLAGS(sys.argv)
+        rest = flag_values(sys.argv)
         if len(rest) > 1:
             raise flags.Error(f"unexpected argument {rest[1]!r}: every option starts with --")
     except flags.Error as error:

@@ -35,32 +35,73 @@ from jaxrecon.training.parallel import make_mesh, replicate
 from jaxrecon.training.provenance import parameters_sha256, provenance
 from jaxrecon.weight_store import read_weights
 
-_RUN = flags.DEFINE_string("run", None, "Folder of a training run.")
-_WEIGHTS = flags.DEFINE_string("weights", None, "Folder of converted weights, instead of --run.")
-_NAME = flags.DEFINE_string("name", None, "Name of the network in results; its own by default.")
-_DATA = flags.DEFINE_string("data", None, "Folder of k-space files, searched with all below it.")
-_LAYOUT = flags.DEFINE_string("layout", "fastmri", "Module of jaxrecon.data that reads the files.")
-_DATA_SET = flags.DEFINE_string("data_set", None, "Name of the data in results; the folder's.")
-_ANATOMY = flags.DEFINE_string("anatomy", "", "What the data show, for results.")
-_CONTRASTS = flags.DEFINE_list("contrasts", [], "Keep only files of these contrasts.")
-_MASK = flags.DEFINE_enum("mask", "equispaced", FAMILIES, "Family of the masks.")
+# The program's own, so that it can be imported beside other programs.
+_FLAGS = flags.FlagValues()
+_RUN = flags.DEFINE_string("run", None, "Folder of a training run.", flag_values=_FLAGS)
+_WEIGHTS = flags.DEFINE_string(
+    "weights", None, "Folder of converted weights, instead of --run.", flag_values=_FLAGS
+)
+_NAME = flags.DEFINE_string(
+    "name", None, "Name of the network in results; its own by default.", flag_values=_FLAGS
+)
+_DATA = flags.DEFINE_string(
+    "data", None, "Folder of k-space files, searched with all below it.", flag_values=_FLAGS
+)
+_LAYOUT = flags.DEFINE_string(
+    "layout", "fastmri", "Module of jaxrecon.data that reads the files.", flag_values=_FLAGS
+)
+_DATA_SET = flags.DEFINE_string(
+    "data_set", None, "Name of the data in results; the folder's.", flag_values=_FLAGS
+)
+_ANATOMY = flags.DEFINE_string(
+    "anatomy", "", "What the data show, for results.", flag_values=_FLAGS
+)
+_CONTRASTS = flags.DEFINE_list(
+    "contrasts", [], "Keep only files of these contrasts.", flag_values=_FLAGS
+)
+_MASK = flags.DEFINE_enum(
+    "mask", "equispaced", FAMILIES, "Family of the masks.", flag_values=_FLAGS
+)
 _ACCELERATION = flags.DEFINE_list(
-    "acceleration", ["4"], "Nominal accelerations, one after another."
+    "acceleration", ["4"], "Nominal accelerations, one after another.", flag_values=_FLAGS
 )
 _CENTER_FRACTION = flags.DEFINE_list(
-    "center_fraction", ["0.08"], "Fully sampled fraction of the columns: one, or one for each R."
+    "center_fraction",
+    ["0.08"],
+    "Fully sampled fraction of the columns: one, or one for each R.",
+    flag_values=_FLAGS,
 )
-_ACS = flags.DEFINE_integer("acs", 24, "Fully sampled columns, for families that count them.")
-_PROTOCOL = flags.DEFINE_enum("protocol", "fastmri", list(PROTOCOLS), "How images are judged.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Slices at a time.", lower_bound=1)
+_ACS = flags.DEFINE_integer(
+    "acs", 24, "Fully sampled columns, for families that count them.", flag_values=_FLAGS
+)
+_PROTOCOL = flags.DEFINE_enum(
+    "protocol", "fastmri", list(PROTOCOLS), "How images are judged.", flag_values=_FLAGS
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 1, "Slices at a time.", lower_bound=1, flag_values=_FLAGS
+)
 _COIL_MULTIPLE = flags.DEFINE_integer(
-    "coil_multiple", 1, "Pad coils with zero coils to a multiple of this.", lower_bound=1
+    "coil_multiple",
+    1,
+    "Pad coils with zero coils to a multiple of this.",
+    lower_bound=1,
+    flag_values=_FLAGS,
 )
-_THREADS = flags.DEFINE_integer("threads", 2, "Threads that read.", lower_bound=0)
-_WORKERS = flags.DEFINE_integer("workers", 0, "Processes that read.", lower_bound=0)
-_SKIP_BAD = flags.DEFINE_bool("skip_bad", False, "Leave out and count bad files and slices.")
-_PANEL = flags.DEFINE_integer("panel_slices", 4, "Slices in the picture; 0: none.", lower_bound=0)
-_OUTPUT = flags.DEFINE_string("output", "results.json", "Results file to write.")
+_THREADS = flags.DEFINE_integer(
+    "threads", 2, "Threads that read.", lower_bound=0, flag_values=_FLAGS
+)
+_WORKERS = flags.DEFINE_integer(
+    "workers", 0, "Processes that read.", lower_bound=0, flag_values=_FLAGS
+)
+_SKIP_BAD = flags.DEFINE_bool(
+    "skip_bad", False, "Leave out and count bad files and slices.", flag_values=_FLAGS
+)
+_PANEL = flags.DEFINE_integer(
+    "panel_slices", 4, "Slices in the picture; 0: none.", lower_bound=0, flag_values=_FLAGS
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", "results.json", "Results file to write.", flag_values=_FLAGS
+)
 
 
 def _numbers(name: str, values: list[str]) -> tuple[float, ...]:
@@ -169,4 +210,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, _FLAGS)

@@ -30,40 +30,68 @@ from jaxrecon.data.simulated_dataset import Written
 from jaxrecon.data.simulation import ImageSettings
 from jaxrecon.errors import InputError
 
-_ANATOMY = flags.DEFINE_enum("anatomy", None, ANATOMIES, "What phantoms show.")
+# The program's own, so that it can be imported beside other programs.
+_FLAGS = flags.FlagValues()
+_ANATOMY = flags.DEFINE_enum("anatomy", None, ANATOMIES, "What phantoms show.", flag_values=_FLAGS)
 _IMAGES = flags.DEFINE_string(
     "images",
     None,
     "Images to simulate k-space of: .npz, .npy, .png, .jpg, .nii, .nii.gz, .dcm or a folder.",
+    flag_values=_FLAGS,
 )
 _KEY = flags.DEFINE_string(
-    "key", "", "Array of an .npz file; 'kspace' is single-coil k-space whose phase is kept."
+    "key",
+    "",
+    "Array of an .npz file; 'kspace' is single-coil k-space whose phase is kept.",
+    flag_values=_FLAGS,
 )
 _TRANSPOSE = flags.DEFINE_bool(
-    "transpose", False, "Swap rows and columns of --images, so that phase encoding is horizontal."
+    "transpose",
+    False,
+    "Swap rows and columns of --images, so that phase encoding is horizontal.",
+    flag_values=_FLAGS,
 )
 _LAYOUT = flags.DEFINE_enum(
-    "layout", "cmrxrecon", simulated_dataset.LAYOUTS, "Layout of the files."
+    "layout", "cmrxrecon", simulated_dataset.LAYOUTS, "Layout of the files.", flag_values=_FLAGS
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Folder to write to.", required=True)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder to write to.", required=True, flag_values=_FLAGS
+)
 _CASES = flags.DEFINE_integer(
-    "cases", 10, "Phantom cases, all for training, where --parts does not divide them.", 1
+    "cases",
+    10,
+    "Phantom cases, all for training, where --parts does not divide them.",
+    1,
+    flag_values=_FLAGS,
 )
 _PARTS = flags.DEFINE_string(
     "parts",
     "",
     "Phantom cases or images of each part, counted from 0: train=0-79,validation=80-89,test=90-99. "
     "By default all are for training.",
+    flag_values=_FLAGS,
 )
-_FRAMES = flags.DEFINE_integer("frames", 1, "Time frames of a phantom over its cycle.", 1)
+_FRAMES = flags.DEFINE_integer(
+    "frames", 1, "Time frames of a phantom over its cycle.", 1, flag_values=_FLAGS
+)
 _SLICES = flags.DEFINE_integer(
-    "slices", None, "Slice positions of a phantom (default 1), or images in a file (default 10).", 1
+    "slices",
+    None,
+    "Slice positions of a phantom (default 1), or images in a file (default 10).",
+    1,
+    flag_values=_FLAGS,
 )
 _MATRIX = flags.DEFINE_string(
-    "matrix", "", "Rows x columns of the image; default 128x128, or that of --images."
+    "matrix",
+    "",
+    "Rows x columns of the image; default 128x128, or that of --images.",
+    flag_values=_FLAGS,
 )
 _FIELD_OF_VIEW = flags.DEFINE_string(
-    "field_of_view", "1x1", "Height x width that phantoms are seen in; 1 holds the anatomy."
+    "field_of_view",
+    "1x1",
+    "Height x width that phantoms are seen in; 1 holds the anatomy.",
+    flag_values=_FLAGS,
 )
 _OVERSAMPLING = flags.DEFINE_integer(
     "oversampling",
@@ -71,17 +99,29 @@ _OVERSAMPLING = flags.DEFINE_integer(
     "Factor on the rows of k-space; default 2 for fastmri knees and brains, else 1.",
     1,
     2,
+    flag_values=_FLAGS,
 )
-_COILS = flags.DEFINE_integer("coils", 6, "Receive coils.", 1)
+_COILS = flags.DEFINE_integer("coils", 6, "Receive coils.", 1, flag_values=_FLAGS)
 _NOISE = flags.DEFINE_float(
-    "noise", 0.004, "Noise of a coil image, per real and imaginary part; the brightest is 1.", 0.0
+    "noise",
+    0.004,
+    "Noise of a coil image, per real and imaginary part; the brightest is 1.",
+    0.0,
+    flag_values=_FLAGS,
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", 0)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", 0, flag_values=_FLAGS)
 _CONTRAST = flags.DEFINE_string(
-    "contrast", "", "Contrast of phantoms (drawn for each case by default); name for images."
+    "contrast",
+    "",
+    "Contrast of phantoms (drawn for each case by default); name for images.",
+    flag_values=_FLAGS,
 )
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files made with other settings.")
-_PREVIEW = flags.DEFINE_string("preview", "", "Picture to write (.png): targets side by side.")
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Replace files made with other settings.", flag_values=_FLAGS
+)
+_PREVIEW = flags.DEFINE_string(
+    "preview", "", "Picture to write (.png): targets side by side.", flag_values=_FLAGS
+)
 
 _MOST_PREVIEWS = 24
 _PREVIEW_COLUMNS = 6
@@ -209,7 +249,7 @@ def main() -> None:
         else ("--images", ("cases", "frames", "field_of_view"))
     )
     for name in foreign:
-        if flags.FLAGS[name].present:
+        if _FLAGS[name].present:
             raise InputError(f"--{name}: expected not to be given with {source}")
     output = Path(_OUTPUT.value)
     parts = parse_parts(_PARTS.value) if _PARTS.value else {}
@@ -221,4 +261,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, _FLAGS)

@@ -8,8 +8,6 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from absl import flags
-from absl.testing import flagsaver
 from fastmri import evaluate as reference_metrics
 from fastmri.data.subsample import create_mask_for_mask_type
 from fastmri.data.transforms import apply_mask, center_crop_to_smallest
@@ -188,19 +186,20 @@ def test_cmrxrecon_files_under_their_protocol(tmp_path, weights):
         ({"contrasts": ["AXT1"]}, "expected files of the contrasts AXT1"),
     ],
 )
-def test_bad_input_ends_in_one_line(tmp_path, knees, weights, change, message):
+def test_bad_input_ends_in_one_line(monkeypatch, tmp_path, knees, weights, change, message):
     output = tmp_path / "results.json"
     given = {"weights": str(weights), "data": str(knees), "output": str(output)}
     changed = {
         name: value.replace("TMP", str(tmp_path)) if isinstance(value, str) else value
         for name, value in change.items()
     }
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS(["evaluate"])
-    with (
-        flagsaver.flagsaver(**{**given, **changed}),
-        pytest.raises(InputError, match=re.escape(message.replace("TMP", str(tmp_path)))) as caught,
-    ):
+    if not evaluate._FLAGS.is_parsed():
+        evaluate._FLAGS(["evaluate"])
+    for name, value in {**given, **changed}.items():
+        monkeypatch.setattr(evaluate._FLAGS[name], "value", value)
+    with pytest.raises(
+        InputError, match=re.escape(message.replace("TMP", str(tmp_path)))
+    ) as caught:
         evaluate.main()
     assert "\n" not in str(caught.value)
     assert not output.exists()
