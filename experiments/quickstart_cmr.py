@@ -3,8 +3,8 @@
     python -m jaxrecon.train --config experiments/quickstart_cmr.py
 
 Paper A's network (arXiv:2604.22557) with a ViT-S/14 instead of a ViT-B, 3 cascades instead of 12
-and a narrower decoder, on the quickstart's phantoms; about 5 minutes on 2 cores. It runs with a
-random encoder, and its results say so. For a pretrained one, convert it and name it:
+and a narrower decoder, on the quickstart's phantoms; a step takes several times the quickstart's.
+It runs with a random encoder, and its results say so. For a pretrained one, convert it and name it:
 
     python -m weight_conversion.dinov2 --source facebook/dinov2-small --output weights/dinov2_small
     python -m jaxrecon.train --config experiments/quickstart_cmr.py --workdir runs/pretrained \
@@ -30,7 +30,8 @@ def get_config() -> ConfigDict:
     config.model.cascades = 3
     config.model.refinement = foundation_refinement_config("dinov2_vit_s14", "random")
     config.model.refinement.widths = (192, 96, 64, 32)
-    config.training.steps = 400
-    config.training.validate_every = 200
-    config.optimizer.decay_epochs = (4,)
+    config.model.refinement.image_size = 112
+    config.training.steps = 300
+    config.training.validate_every = 100
+    config.optimizer.decay_epochs = (3,)
     return config
