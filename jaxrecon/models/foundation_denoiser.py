@@ -162,11 +162,11 @@ def _encoder_settings(config: Mapping[str, Any]) -> tuple[ViTSpec, PixelStatisti
         raise InputError(
             f"encoder.statistics: expected 'imagenet' or 'own', found {settings['statistics']!r}"
         )
-    statistics = published.statistics
     if settings["statistics"] == "imagenet":
         return published.spec, IMAGENET
-    if settings["weights"] != RANDOM:
-        _, statistics, _ = read_encoder_spec(Path(settings["weights"]))
+    if settings["weights"] == RANDOM:
+        return published.spec, published.statistics
+    _, statistics, _ = read_encoder_spec(Path(settings["weights"]))
     return published.spec, statistics
 
 

@@ -50,21 +50,19 @@ class CompiledByShape:
         """Number of compiled programs."""
         return len(self._compiled)
 
-    def compile(self, *arguments: PyTree) -> None:
-        """Compile for the shapes of these arguments, if that has not been done."""
+    def compile(self, *arguments: PyTree) -> Any:
+        """The program for the shapes of these arguments, compiled now if it is missing."""
         shapes = tuple(leaf.shape for leaf in jax.tree.leaves(arguments[-1]))
-        if shapes in self._compiled:
-            return
-        start = time.perf_counter()
-        program = self._jitted.lower(*arguments).compile()
-        self.seconds += time.perf_counter() - start
-        analysis = program.memory_analysis()
-        if analysis is not None:  # Not every backend tells.
-            self.temporary_bytes = max(self.temporary_bytes, analysis.temp_size_in_bytes)
-        self._compiled[shapes] = program
+        if shapes not in self._compiled:
+            start = time.perf_counter()
+            program = self._jitted.lower(*arguments).compile()
+            self.seconds += time.perf_counter() - start
+            analysis = program.memory_analysis()
+            if analysis is not None:  # Not every backend tells.
+                self.temporary_bytes = max(self.temporary_bytes, analysis.temp_size_in_bytes)
+            self._compiled[shapes] = program
+        return self._compiled[shapes]
 
     def __call__(self, *arguments: PyTree) -> PyTree:
         """Run the program for these arguments' shapes, compiling it first where it is missing."""
-        self.compile(*arguments)
-        shapes = tuple(leaf.shape for leaf in jax.tree.leaves(arguments[-1]))
-        return self._compiled[shapes](*arguments)
+        return self.compile(*arguments)(*arguments)

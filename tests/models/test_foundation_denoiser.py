@@ -170,7 +170,6 @@ def test_a_training_step_leaves_every_bit_of_the_encoder_and_learns():
         "crop": jnp.array([[32, 32]]),
         "weight": jnp.ones(1),
     }
-    # Two steps: the first one's learning rate already moves the parameters.
     step = jax.jit(make_train_step(model, optimizer))
     after, scalars = step(state, batch)
     assert np.isfinite(scalars["loss"])
