@@ -12,28 +12,21 @@ what it takes to repeat them, and a picture of a few slices beside them.
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from absl import flags
-from flax import linen as nn
-from jaxtyping import PyTree
 
 from jaxrecon import command_line
-from jaxrecon.encoders.store import place_encoder
 from jaxrecon.errors import InputError
 from jaxrecon.metrics.protocols import PROTOCOLS
 from jaxrecon.metrics.protocols import protocol as protocol_named
 from jaxrecon.metrics.results import results_table, write_results
-from jaxrecon.models.build import build_model, model_inputs, open_frozen
 from jaxrecon.physics.sampling import FAMILIES
-from jaxrecon.training import datasets, run_folder
-from jaxrecon.training.checkpoint import Checkpoints
+from jaxrecon.training import datasets
 from jaxrecon.training.compilation import use_compilation_cache
 from jaxrecon.training.evaluation import Evaluator
 from jaxrecon.training.panel import save_png
 from jaxrecon.training.parallel import make_mesh, replicate
-from jaxrecon.training.provenance import parameters_sha256, provenance
-from jaxrecon.weight_store import read_weights
+from jaxrecon.training.provenance import provenance
+from jaxrecon.training.trained_network import TrainedNetwork, network_of_run, network_of_weights
 
 # The program's own, so that it can be imported beside other programs.
 _FLAGS = flags.FlagValues()
@@ -125,37 +118,14 @@ def _mask_config() -> dict[str, Any]:
     }
 
 
-def _network() -> tuple[nn.Module, PyTree, str, dict[str, Any]]:
-    """The network, its variables, its name and where they come from."""
+def _network() -> TrainedNetwork:
     if (_RUN.value is None) == (_WEIGHTS.value is None):
         raise InputError(
             f"expected one of --run and --weights, found {_RUN.value!r} and {_WEIGHTS.value!r}"
         )
     if _WEIGHTS.value is not None:
-        folder = Path(_WEIGHTS.value)
-        params, spec = read_weights(folder)
-        if "model" not in spec:
-            raise InputError(f"{folder}: expected weights of a reconstruction network, found none")
-        variables = {"params": jax.tree.map(jnp.asarray, params)}
-        source: dict[str, Any] = {"weights": spec, "encoder": None, "encoder_sha256": None}
-        return build_model(spec["model"]), variables, folder.name, source
-    folder = Path(_RUN.value)
-    config = run_folder.read_config(folder)
-    model = build_model(config["model"])
-    shapes = jax.eval_shape(model.init, jax.random.key(0), *model_inputs())
-    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    checkpoints = Checkpoints(folder / "checkpoints")
-    params = checkpoints.restore_best(empty["params"])
-    source = {"config": config, "checkpoint_step": checkpoints.best_step()}
-    checkpoints.close()
-    variables, name = {**empty, "params": params}, config["name"]
-    encoder = open_frozen(config["model"])
-    if encoder is not None:
-        variables = place_encoder(variables, encoder)
-        name += " (random encoder)" if encoder.sha256 is None else ""
-    source["encoder"] = encoder and encoder.description
-    source["encoder_sha256"] = encoder and encoder.sha256
-    return model, variables, name, source
+        return network_of_weights(Path(_WEIGHTS.value))
+    return network_of_run(Path(_RUN.value))
 
 
 def main() -> int:
@@ -163,7 +133,7 @@ def main() -> int:
     if _DATA.value is None:
         raise InputError("--data: expected a folder of k-space files, found none")
     use_compilation_cache()
-    model, variables, name, source = _network()
+    network = _network()
     protocol = protocol_named(_PROTOCOL.value)
     on_bad = "skip" if _SKIP_BAD.value else "error"
     volumes = datasets.load_volumes(
@@ -179,8 +149,8 @@ def main() -> int:
     test_set = datasets.TestSet(data_set, _ANATOMY.value, volumes, _mask_config(), protocol)
 
     mesh = make_mesh(_BATCH_SIZE.value)
-    variables = replicate(variables, mesh)
-    evaluator = Evaluator(model, _NAME.value or name, mesh)
+    variables = replicate(network.variables, mesh)
+    evaluator = Evaluator(network.model, _NAME.value or network.name, mesh)
     rows = evaluator.test(
         variables,
         test_set,
@@ -190,15 +160,7 @@ def main() -> int:
         workers=_WORKERS.value,
     )
     output = Path(_OUTPUT.value)
-    write_results(
-        output,
-        {
-            **provenance(),
-            **source,
-            "checkpoint_sha256": parameters_sha256(variables["params"]),
-        },
-        rows,
-    )
+    write_results(output, {**provenance(), **network.source}, rows)
     print(f"protocol {protocol.name}: {protocol.description}")
     print(results_table(rows))
     print(f"results: {output}; {evaluator.programs} compiled program(s)")

@@ -39,6 +39,7 @@ from jaxrecon.training.parallel import abstract_batch, make_mesh, replicate, sha
 from jaxrecon.training.parameter_table import megabytes, parameter_table
 from jaxrecon.training.provenance import parameters_sha256, provenance
 from jaxrecon.training.state import Scalars, initial_state, make_train_step
+from jaxrecon.training.trained_network import encoder_provenance, method_name
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment: a file with get_config().")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; runs/NAME by default.")
@@ -99,10 +100,9 @@ def main() -> int:
     learning_rate = learning_rate_schedule(config.optimizer.to_dict(), steps_per_epoch)
     state = initial_state(model, optimizer, config.seed)
     encoder = open_frozen(config.model.to_dict())
-    method = config.name
+    method = method_name(config.name, encoder)
     if encoder is not None:
         print(f"frozen encoder: {encoder.description}")
-        method += " (random encoder)" if encoder.sha256 is None else ""
         state = state.replace(variables=place_encoder(state.variables, encoder))
     state = replicate(state, mesh)
     checkpoints = Checkpoints(workdir / "checkpoints")
@@ -224,8 +224,7 @@ def main() -> int:
             "config": json.loads(config.to_json()),
             "checkpoint_step": checkpoints.best_step(),
             "checkpoint_sha256": parameters_sha256(params),
-            "encoder": encoder and encoder.description,
-            "encoder_sha256": encoder and encoder.sha256,
+            **encoder_provenance(encoder),
         },
         rows,
     )
