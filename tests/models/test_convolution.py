@@ -5,7 +5,7 @@ import pytest
 import torch
 from jax import lax
 
-from jaxrecon.models.convolution import Conv, UpConv, convolve
+from jaxrecon.models.convolution import Conv, UpConv, convolve, convolve_depthwise
 
 
 def arrays(batch, height, width, inputs, outputs, kernel_size, dtype=np.float32):
@@ -192,3 +192,42 @@ def test_initial_parameters_are_drawn_as_in_torch(layer, reference):
         assert ours.max() > 0 > ours.min()
         deviation = np.sqrt(np.mean(np.square(ours)))
         assert deviation == pytest.approx(bound / np.sqrt(3), rel=near + 2 / np.sqrt(ours.size))
+
+
+@pytest.mark.parametrize(
+    ("batch", "height", "width", "channels"),
+    [(2, 9, 11, 3), (1, 1, 6, 4), (2, 5, 1, 2), (1, 1, 1, 1)],
+)
+@pytest.mark.parametrize("in_scan", [False, True])
+def test_depthwise_output_and_gradients_equal_torch(batch, height, width, channels, in_scan):
+    rng = np.random.default_rng(0)
+    x, cotangent = rng.normal(size=(2, batch, height, width, channels)).astype(np.float32)
+    kernel = rng.normal(size=(3, 3, channels)).astype(np.float32)
+    image, weight, seen = (
+        torch.tensor(array, dtype=torch.float64) for array in (x, kernel, cotangent)
+    )
+    image = image.permute(0, 3, 1, 2).contiguous().requires_grad_()
+    weight = weight.permute(2, 0, 1)[:, None].contiguous().requires_grad_()
+    output = torch.nn.functional.conv2d(image, weight, padding=1, groups=channels)
+    output.backward(seen.permute(0, 3, 1, 2))
+    expected = (
+        output.detach().permute(0, 2, 3, 1).numpy(),
+        image.grad.permute(0, 2, 3, 1).numpy(),
+        weight.grad[:, 0].permute(1, 2, 0).numpy(),
+    )
+
+    @jax.jit
+    def output_and_gradients(x, kernel, cotangent):
+        output, vjp = jax.vjp(convolve_depthwise, x, kernel)
+        return output, *vjp(cotangent)
+
+    found = output_and_gradients(x, kernel, cotangent)
+    if in_scan:
+        _, stacked = lax.scan(
+            lambda _, c: (None, output_and_gradients(x, kernel, c)),
+            None,
+            jnp.stack([cotangent] * 2),
+        )
+        found = jax.tree.map(lambda array: array[1], stacked)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert_close(ours, theirs)
