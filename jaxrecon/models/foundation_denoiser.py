@@ -6,7 +6,7 @@ detail is lost to the encoder's.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ from jaxrecon.encoders.vit import VisionTransformer, patch_map
 from jaxrecon.errors import InputError
 from jaxrecon.models.complex_normalisation import normalise_parts, restore_parts
 from jaxrecon.models.convolution import Conv, DepthwiseConv
-from jaxrecon.models.unet import instance_norm
+from jaxrecon.models.unet import NORM_EPSILON, instance_norm
 
-_NORM_EPSILON = 1e-5
+
+def _states_in_use(layers: Iterable[int], skips: Iterable[int]) -> tuple[int, ...]:
+    return tuple(sorted({*layers, *skips}))
 
 
 def resize_map(
@@ -60,7 +62,7 @@ class LayerFusion(nn.Module):
         logits = self.param("logits", nn.initializers.zeros, (len(hidden),))
         weights = jax.nn.softmax(jnp.asarray(logits))
         aligned = [
-            nn.LayerNorm(epsilon=_NORM_EPSILON, name=f"norm{position}")(state)
+            nn.LayerNorm(epsilon=NORM_EPSILON, name=f"norm{position}")(state)
             for position, state in enumerate(hidden)
         ]
         return sum((w * x for w, x in zip(weights[1:], aligned[1:], strict=True)),
@@ -126,7 +128,7 @@ class FoundationDenoiser(nn.Module):
     ) -> Complex[Array, "batch height width"]:
         """Map complex images to complex images of the same size."""
         _, height, width = image.shape
-        wanted = tuple(sorted({*self.layers, *self.skips}))
+        wanted = _states_in_use(self.layers, self.skips)
         pixels = encoder_input(image, self.statistics, self.image_size, self.percentiles)
         encoder = VisionTransformer(
             self.spec, wanted, self.image_size, dtype=self.dtype, name="encoder"
@@ -213,7 +215,7 @@ def open_frozen(config: Mapping[str, Any], dtype: DTypeLike) -> Encoder:
     return open_encoder(
         config["encoder"]["weights"],
         published_encoder(config["encoder"]["architecture"]),
-        tuple(sorted({*config["layers"], *config["skips"]})),
+        _states_in_use(config["layers"], config["skips"]),
         config["image_size"],
         np.dtype(dtype),
         config["encoder"]["seed"],

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from jaxrecon.models.convolution import Conv, UpConv
 
-_NORM_EPSILON = 1e-5
+NORM_EPSILON = 1e-5
 _NEGATIVE_SLOPE = 0.2
 
 
@@ -22,7 +22,7 @@ def instance_norm(
     wide = x.astype(jnp.float32)
     mean = jnp.mean(wide, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(wide - mean), axis=(1, 2), keepdims=True)
-    return ((wide - mean) * jax.lax.rsqrt(variance + _NORM_EPSILON)).astype(x.dtype)
+    return ((wide - mean) * jax.lax.rsqrt(variance + NORM_EPSILON)).astype(x.dtype)
 
 
 def _norm_activation(x: Array) -> Array:

@@ -1,7 +1,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 import torch
 
@@ -9,7 +8,6 @@ from jaxrecon.encoders.spec import ViTSpec
 from jaxrecon.encoders.store import place_encoder
 from jaxrecon.errors import InputError
 from jaxrecon.models.build import build_model, model_inputs, open_frozen
-from jaxrecon.models.convolution import DepthwiseConv
 from jaxrecon.models.foundation_denoiser import FoundationDenoiser, LayerFusion, resize_map
 from jaxrecon.training.optimizer import make_optimizer
 from jaxrecon.training.parameter_table import count_parameters
@@ -135,9 +133,11 @@ def test_the_gradient_passes_through_the_encoder_to_the_image():
     variables = variables_of(network, image)
     direction = complex_image(32, 32, seed=1)
 
+    def moved(t, variables):
+        return network.apply(variables, image + t * direction)
+
     def along(t, variables):
-        found = network.apply(variables, image + t * direction)
-        return jnp.sum(jnp.square(jnp.abs(found)))
+        return jnp.sum(jnp.square(jnp.abs(moved(t, variables))))
 
     silent = jax.tree.map(jnp.zeros_like, variables["params"]["input_skip"])
     cut = {**variables, "params": {**variables["params"], "input_skip": silent}}
@@ -145,10 +145,12 @@ def test_the_gradient_passes_through_the_encoder_to_the_image():
     with_encoder = jax.grad(along)(0.0, cut)
     without = jax.grad(along)(0.0, {**cut, "frozen": encoderless})
     assert abs(with_encoder - without) > 1e-3 * abs(with_encoder)
-    # Central differences; float32 leaves about three digits.
-    step = 1e-3
-    difference = (along(step, cut) - along(-step, cut)) / (2 * step)
-    np.testing.assert_allclose(with_encoder, difference, rtol=2e-2)
+    # Central differences, summed in float64: only the images are float32. The step is small
+    # because ReLUs and the clipping at the percentiles make the path a broken line.
+    step = 5e-4
+    ahead, behind = (np.asarray(moved(t, cut), np.complex128) for t in (step, -step))
+    difference = (np.sum(np.abs(ahead) ** 2) - np.sum(np.abs(behind) ** 2)) / (2 * step)
+    np.testing.assert_allclose(with_encoder, difference, rtol=5e-3)
 
 
 def test_a_training_step_leaves_every_bit_of_the_encoder_and_learns():
@@ -192,7 +194,6 @@ def test_a_training_step_leaves_every_bit_of_the_encoder_and_learns():
         if jnp.issubdtype(leaf.dtype, jnp.floating)
     ]
     assert sum(leaf.size for leaf in floats) == 2 * count_parameters(state.variables["params"])
-    assert optax.tree.norm(after.variables["params"]) > 0
 
 
 def test_fusion_is_a_softmax_weighted_mean_of_layer_norms():
@@ -218,31 +219,6 @@ def test_resizing_equals_torch(height, width):
     found = resize_map(jnp.asarray(x, jnp.float32), height, width)
     expected = expected.permute(0, 2, 3, 1).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("size", [(7, 9), (1, 5), (16, 16)])
-def test_depthwise_convolution_and_its_gradients_equal_torch(size):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(2, *size, 6)).astype(np.float32)
-    kernel = rng.normal(size=(3, 3, 6)).astype(np.float32)
-    weight = rng.normal(size=x.shape).astype(np.float32)
-
-    def weighted(kernel, x):
-        found = DepthwiseConv().apply({"params": {"kernel": kernel}}, x)
-        return jnp.sum(weight * found), found
-
-    gradients, found = jax.grad(weighted, (0, 1), has_aux=True)(jnp.asarray(kernel), jnp.asarray(x))
-    torch_x = torch.from_numpy(x).permute(0, 3, 1, 2).requires_grad_()
-    torch_kernel = torch.from_numpy(kernel).permute(2, 0, 1)[:, None].requires_grad_()
-    expected = torch.nn.functional.conv2d(torch_x, torch_kernel, padding=1, groups=6)
-    expected.backward(torch.from_numpy(weight).permute(0, 3, 1, 2))
-    pairs = (
-        (found, expected.detach().permute(0, 2, 3, 1)),
-        (gradients[0], torch_kernel.grad[:, 0].permute(1, 2, 0)),
-        (gradients[1], torch_x.grad.permute(0, 2, 3, 1)),
-    )
-    for ours, theirs in pairs:
-        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
