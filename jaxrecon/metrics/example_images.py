@@ -7,6 +7,7 @@ to the judged region: "target" where there is one, and "image0", "image1" ... in
 import dataclasses
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,10 +56,11 @@ def write_example(path: Path, example: ExampleImages) -> None:
     arrays = {f"image{place}": image for place, image in enumerate(example.images.values())}
     if example.target is not None:
         arrays["target"] = example.target
+    arrays["about"] = np.array(json.dumps(about))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     with unfinished.open("wb") as file:
-        np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     unfinished.replace(path)
 
 
@@ -69,11 +71,11 @@ def read_example(path: Path) -> ExampleImages:
         InputError: the file is missing or damaged.
     """
     try:
-        with np.load(path) as file:
+        with path.open("rb") as stream, np.load(stream) as file:
             about = json.loads(str(file["about"]))
             methods = about.pop("methods")
             images = {method: file[f"image{place}"] for place, method in enumerate(methods)}
             target = file.get("target")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: expected images of a slice, found {error}") from None
     return ExampleImages(**about, target=target, images=images)

@@ -3,34 +3,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from flax import traverse_util
+from scipy.ndimage import sobel
+from skimage.metrics import (
+    normalized_root_mse,
+    peak_signal_noise_ratio,
+    structural_similarity,
+)
+from volumes import make_volume
 
 from jaxrecon.data.volume import Volume
 from jaxrecon.errors import InputError
+from jaxrecon.metrics.lpips import LpipsWeights, lpips, parameter_shapes
+from jaxrecon.metrics.measures import MEASURES
 from jaxrecon.metrics.protocols import PROTOCOLS, Protocol, SliceScores, protocol
 from jaxrecon.physics.cropping import center_pad
-
-
-def make_volume(**changes) -> Volume:
-    fields = {
-        "path": "/data/file1.h5",
-        "layout": "fastmri",
-        "name": "file1.h5",
-        "case": "patient1",
-        "contrast": "CORPD_FBK",
-        "slices": 5,
-        "frames": 1,
-        "coils": 4,
-        "height": 64,
-        "width": 50,
-        "target_height": 40,
-        "target_width": 33,
-        "padding": (0, 50),
-        "maximum": None,
-        "has_target": True,
-        "sampled": False,
-    }
-    return Volume(**(fields | changes))
 
 
 def series(slices: int, height: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -119,6 +106,107 @@ def test_cmrxrecon_region_survives_padding():
     assert found[0].metrics == pytest.approx(bare[0].metrics, rel=1e-6)
 
 
+@pytest.mark.parametrize("padded_size", [(40, 33), (64, 50), (65, 48)])
+def test_paper_a_equals_scikit_images_means_over_images(padded_size):
+    judge, volume = protocol("paper_a"), make_volume()
+    images, targets = series(5, 40, 33, seed=4)
+    rows = [
+        row
+        for image, target in zip(images, targets, strict=True)
+        for row in score_slices(
+            judge,
+            volume,
+            center_pad(image[None], *padded_size),
+            center_pad(target[None], *padded_size),
+            float(target.max()),
+        )
+    ]
+    expected = {"ssim": [], "psnr": [], "nmse": []}
+    for image, target in zip(images.astype(float), targets.astype(float), strict=True):
+        peak = target.max()
+        expected["ssim"].append(structural_similarity(target, image, data_range=peak))
+        expected["psnr"].append(peak_signal_noise_ratio(target, image, data_range=peak))
+        expected["nmse"].append(normalized_root_mse(target, image) ** 2)
+    for place, row in enumerate(rows):
+        found = judge.slice_metrics(row.scores)
+        assert found == pytest.approx(
+            {name: values[place] for name, values in expected.items()}, rel=1e-5
+        )
+    for index, row in enumerate(rows):
+        rows[index] = SliceScores(row.file, index, row.scores)
+    (found,) = judge.summarise(rows)
+    assert found.metrics == pytest.approx(
+        {name: np.mean(values) for name, values in expected.items()}, rel=1e-5
+    )
+    assert judge.unit == judge.data_range == "slice"
+
+
+@pytest.mark.parametrize("padded_size", [(40, 33), (64, 50)])
+def test_paper_b_equals_scikit_image_and_scipy_on_images_scaled_to_1(padded_size):
+    judge, volume = protocol("paper_b"), make_volume()
+    images, targets = series(4, 40, 33, seed=5)
+    padded = [center_pad(array, *padded_size) for array in (images, targets)]
+    if padded_size != (40, 33):
+        padded[0][:, 0, 0] = 1e3  # Outside of the region, hence not the maximum.
+    rows = score_slices(judge, volume, *padded, data_range=123.0)
+    for row, image, target in zip(rows, images, targets, strict=True):
+        x, y = image / image.max().astype(float), target / target.max().astype(float)
+        slopes = [sobel(x, axis)[1:-1, 1:-1] for axis in (0, 1)]
+        expected = {
+            "psnr": peak_signal_noise_ratio(y, x, data_range=1),
+            "ssim": structural_similarity(y, x, data_range=1),
+            "tenengrad": np.mean(slopes[0] ** 2 + slopes[1] ** 2),
+        }
+        assert judge.slice_metrics(row.scores) == pytest.approx(expected, rel=1e-5)
+    assert judge.unit == "slice"
+    assert judge.not_computed == {"lpips": "no weights were given"}
+
+
+@pytest.fixture(scope="module")
+def lpips_weights():
+    generator = np.random.default_rng(0)
+    flat = {
+        tuple(path.split("/")): jnp.asarray(0.05 * generator.normal(size=shape), jnp.float32)
+        for path, shape in parameter_shapes("alexnet").items()
+    }
+    parameters = traverse_util.unflatten_dict(flat)
+    return LpipsWeights("alexnet", parameters, "random", "0" * 64)
+
+
+def test_paper_b_with_weights_measures_lpips_of_the_region(lpips_weights):
+    judge, volume = protocol("paper_b", lpips_weights), make_volume()
+    assert judge.measures == ("psnr", "ssim", "lpips", "tenengrad")
+    assert judge.not_computed == {}
+    images, targets = series(2, 40, 33, seed=6)
+    scores = jax.jit(judge.device_scores)(
+        center_pad(images, 64, 50),
+        center_pad(targets, 64, 50),
+        jnp.array([judge.region(volume)] * 2, jnp.int32),
+        jnp.ones(2),
+        judge.weights,
+    )
+    x, y = (array / array.max(axis=(1, 2), keepdims=True) for array in (images, targets))
+    expected = lpips(jnp.asarray(x), jnp.asarray(y), jnp.ones(2), lpips_weights.parameters)
+    np.testing.assert_allclose(scores["lpips"], expected, rtol=1e-4)
+    # The protocol of that name is not changed by it.
+    assert protocol("paper_b").measures == ("psnr", "ssim", "tenengrad")
+    with pytest.raises(InputError, match=r"LPIPS expects a region of at least 31 x 31"):
+        judge.region(make_volume(target_width=30))
+    with pytest.raises(InputError, match="expected paper_b, which measures LPIPS"):
+        protocol("paper_a", lpips_weights)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_measures_are_known_and_complete(name):
+    judge, volume = protocol(name), make_volume(target_height=64, target_width=50)
+    images, targets = series(2, 64, 50, seed=7)
+    rows = score_slices(judge, volume, images, targets, float(targets.max()))
+    (found,) = judge.summarise(rows)
+    assert tuple(found.metrics) == judge.measures
+    assert tuple(judge.slice_metrics(rows[0].scores)) == judge.measures
+    assert {*judge.measures, *judge.not_computed} <= MEASURES.keys()
+
+
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_scores_do_not_depend_on_the_scale(name):
     judge, volume = protocol(name), make_volume(target_height=64, target_width=50)
@@ -140,7 +228,8 @@ def test_empty_targets_give_no_nan(name):
     judge, volume = protocol(name), make_volume(target_height=64, target_width=50)
     empty = np.zeros((2, 64, 50), np.float32)
     (found,) = judge.summarise(score_slices(judge, volume, empty, empty, 0.0))
-    assert found.metrics == {"ssim": 1, "psnr": np.inf, "nmse": 0}
+    perfect = {"ssim": 1, "psnr": np.inf, "nmse": 0, "tenengrad": 0}
+    assert found.metrics == {name: perfect[name] for name in judge.measures}
 
 
 def test_slices_are_pooled_by_file_in_any_order():
@@ -197,7 +286,8 @@ def test_a_region_smaller_than_ssims_window_is_refused():
 
 
 def test_unknown_protocols_are_refused():
-    with pytest.raises(InputError, match="one of fastmri, cmrxrecon2023, found 'fastMRI'"):
+    known = "one of fastmri, cmrxrecon2023, paper_a, paper_b, found 'fastMRI'"
+    with pytest.raises(InputError, match=known):
         protocol("fastMRI")
 
 

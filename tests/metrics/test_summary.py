@@ -53,3 +53,30 @@ def test_bad_values_are_refused():
         summarise_values([])
     with pytest.raises(InputError, match="found NaN in 1 of 2 values"):
         summarise_values([1.0, float("nan")])
+
+
+def test_slices_are_drawn_file_by_file():
+    generator = np.random.default_rng(3)
+    level = generator.normal(0.8, 0.05, 12)
+    values = np.concatenate([one + generator.normal(0, 1e-4, 10) for one in level])
+    files = [f"file{i:02}.h5" for i in range(12) for _ in range(10)]
+    found = summarise_values(list(values), files)
+    assert found["mean"] == pytest.approx(values.mean())
+    assert found["std"] == pytest.approx(np.std(values, ddof=1))
+    # Slices that are all but copies add nothing to what their files say.
+    np.testing.assert_allclose(
+        found["ci95"], summarise_values(list(level))["ci95"], rtol=0, atol=1e-4
+    )
+    low, high = summarise_values(list(values))["ci95"]
+    assert high - low < 0.5 * np.diff(found["ci95"])
+
+
+def test_files_of_more_slices_weigh_more():
+    found = summarise_values([1.0, 1.0, 1.0, 0.0], ["a", "a", "a", "b"])
+    assert found["mean"] == 0.75
+    assert found["ci95"] == [0.0, 1.0]
+
+
+def test_one_file_of_several_slices_says_nothing_of_others():
+    found = summarise_values([1.0, 3.0], ["a", "a"])
+    assert found == {"mean": 2.0, "std": pytest.approx(2**0.5), "ci95": [2.0, 2.0]}
