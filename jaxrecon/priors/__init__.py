@@ -1,0 +1,1 @@
+"""Semantic priors: a frozen encoder's embeddings of auxiliary images as a regularisation."""
