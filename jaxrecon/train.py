@@ -30,7 +30,7 @@ from jaxrecon.training import datasets, run_folder
 from jaxrecon.training.checkpoint import Checkpoints
 from jaxrecon.training.compilation import CompiledByShape, use_compilation_cache
 from jaxrecon.training.early_stopping import EarlyStopping
-from jaxrecon.training.evaluation import Evaluator, TestSet
+from jaxrecon.training.evaluation import Evaluator, JudgedMethod, network_reconstruction
 from jaxrecon.training.interruption import Interruption
 from jaxrecon.training.metric_writers import MetricWriters
 from jaxrecon.training.optimizer import learning_rate_schedule, make_optimizer
@@ -78,7 +78,7 @@ def main() -> int:
     )
     # Looked up now, so that a wrong folder is found before the training and not after it.
     test_sets = [
-        TestSet("test", data.anatomy, sets.test, masks, protocol),
+        datasets.TestSet("test", data.anatomy, sets.test, masks, protocol),
         *(
             datasets.load_test_set(name, entry.to_dict(), phantoms, workdir / "data")
             for name, entry in config.test_sets.items()
@@ -125,7 +125,8 @@ def main() -> int:
     )
 
     # ---- Train -----------------------------------------------------------------------------------
-    evaluator = Evaluator(model, method, mesh)
+    evaluator = Evaluator(mesh)
+    reconstruction = network_reconstruction(model)
     first_step = int(state.step)
     writers = MetricWriters(workdir, first_step + 1)
     pending: list[tuple[int, Scalars]] = []  # scalars still on the device, by step
@@ -152,13 +153,14 @@ def main() -> int:
     def validate(number: int) -> None:
         nonlocal stopping
         start = time.perf_counter()
+        methods = [JudgedMethod(method, reconstruction, state.variables)]
         scores = evaluator.score(
-            state.variables, validation, protocol, threads=data.threads, workers=data.workers
+            methods, validation, protocol, threads=data.threads, workers=data.workers
         )
         ssim = sum(file.metrics["ssim"] for file in scores[method]) / len(scores[method])
         stopping = stopping.after(ssim, number)
         writers.write(number, {"validation/ssim": ssim})
-        picture = evaluator.panel(state.variables, validation, training.panel_slices)
+        picture = evaluator.panel(methods, validation, protocol, training.panel_slices)
         save_png(workdir / "figures" / f"validation_{number:07d}.png", picture)
         writers.write_image(number, "validation", picture)
         if stopping.best_step == number:
@@ -204,18 +206,16 @@ def main() -> int:
 
     # ---- Test the best checkpoint ----------------------------------------------------------------
     params = checkpoints.restore_best(state.variables["params"])
-    variables = {**state.variables, "params": params}
+    methods = [
+        JudgedMethod(method, reconstruction, {**state.variables, "params": params}, run=config.name)
+    ]
     rows = []
     for test_set in test_sets:
+        batching = {"batch_size": training.batch_size, "coil_multiple": data.coil_multiple}
         rows += evaluator.test(
-            variables,
-            test_set,
-            batch_size=training.batch_size,
-            coil_multiple=data.coil_multiple,
-            threads=data.threads,
-            workers=data.workers,
+            methods, test_set, **batching, threads=data.threads, workers=data.workers
         )
-        picture = evaluator.test_panel(variables, test_set, training.panel_slices)
+        picture = evaluator.test_panel(methods, test_set, training.panel_slices, **batching)
         save_png(workdir / "figures" / f"test_{test_set.name}.png", picture)
     write_results(
         workdir / "results.json",

@@ -1,12 +1,15 @@
 """From a configuration to volumes and pipelines."""
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+import json
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from jaxrecon.data import hdf5
 from jaxrecon.data.index import index_folder
 from jaxrecon.data.phantom import PhantomSettings
 from jaxrecon.data.pipeline import Pipeline
@@ -41,6 +44,9 @@ class TestSet:
         volumes: its files.
         mask: fields of `config.mask`.
         protocol: the judge.
+        slices: the only slices of each file that are judged, by the file's name; None for all that
+            the protocol selects.
+        subset: which part of the data it is, in one line; empty for all.
     """
 
     name: str
@@ -48,6 +54,22 @@ class TestSet:
     volumes: Volumes
     mask: Mapping[str, Any]
     protocol: Protocol
+    slices: Mapping[str, Collection[int]] | None = None
+    subset: str = ""
+
+    @functools.cached_property
+    def origin(self) -> str:
+        """What its first file says of where the data come from; empty if nothing.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        return origin_of(self.volumes[0])
+
+    def selects(self, volume: Volume, index: int) -> bool:
+        """Whether slice `index` of the volume is judged."""
+        chosen = self.slices is None or index in self.slices[volume.name]
+        return chosen and self.protocol.selects(volume, index)
 
 
 def folder_of(root: str, phantoms: Mapping[str, Any], generated: Path) -> str:
@@ -112,6 +134,23 @@ def load_test_set(
         with_maxima=protocol.data_range == "volume",
     )
     return TestSet(name, config["anatomy"], volumes, config["mask"], protocol)
+
+
+def origin_of(volume: Volume) -> str:
+    """What a file's attribute `comment` says of where its data come from; empty without one.
+
+    Of files that `jaxrecon.simulate` wrote, "simulated: " and from what; of others the comment's
+    first line.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    with hdf5.open_file(Path(volume.path)) as file:
+        comment = str(file.attrs.get("comment", ""))
+    try:
+        return "simulated: " + json.loads(comment)["source"].rsplit(", case", 1)[0]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return (comment.strip().splitlines() or [""])[0]
 
 
 def load_volumes(
@@ -235,9 +274,23 @@ def evaluation_masks(config: Mapping[str, Any]) -> list[MaskSpec]:
 
 
 def evaluation_pipeline(
-    volumes: Volumes, masks: MaskSpec, protocol: Protocol, *, batch_size: int, coil_multiple: int
+    volumes: Volumes,
+    masks: MaskSpec | None,
+    protocol: Protocol,
+    *,
+    batch_size: int,
+    coil_multiple: int,
+    selects: Callable[[Volume, int], bool] | None = None,
 ) -> Pipeline:
     """The slices that a protocol judges.
+
+    Args:
+        volumes: the files.
+        masks: of the undersampling; None where all files are undersampled already.
+        protocol: the judge.
+        batch_size: slices in a batch, over all devices and processes.
+        coil_multiple: see `Pipeline`.
+        selects: whether slice `index` of a volume is judged; as the protocol says by default.
 
     Raises:
         InputError: it selects none of them, or a file cannot be judged.
@@ -248,5 +301,5 @@ def evaluation_pipeline(
         batch_size=batch_size,
         coil_multiple=coil_multiple,
         data_range=protocol.data_range,
-        selects=protocol.selects,
+        selects=selects or protocol.selects,
     )

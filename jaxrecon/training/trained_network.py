@@ -44,10 +44,9 @@ def method_name(name: str, encoder: Encoder | None) -> str:
 
 def encoder_provenance(encoder: Encoder | None) -> dict[str, str | None]:
     """What results say of the frozen encoder."""
-    return {
-        "encoder": encoder and encoder.description,
-        "encoder_sha256": encoder and encoder.sha256,
-    }
+    if encoder is None:
+        return {"encoder": None, "encoder_sha256": None}
+    return {"encoder": encoder.description, "encoder_sha256": encoder.sha256}
 
 
 def network_of_run(folder: Path) -> TrainedNetwork:

@@ -1,0 +1,97 @@
+"""Classical reconstructions as methods of an evaluation: no network, no training.
+
+They see the same undersampled k-space as the networks, and sensitivity maps by ESPIRiT from its
+calibration columns and at least 24 rows.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from jaxrecon.errors import InputError
+from jaxrecon.metrics.scoring import ZERO_FILLED, Batch
+from jaxrecon.physics.cg_sense import cg_sense
+from jaxrecon.physics.sampling import SamplingMask
+from jaxrecon.physics.total_variation import total_variation_sense
+from jaxrecon.physics.wavelet_sense import wavelet_sense
+from jaxrecon.training.evaluation import JudgedMethod
+from jaxrecon.training.settings import Setting
+
+_SOLVERS: dict[str, Callable[..., Array]] = {
+    "cg_sense": cg_sense,
+    "tv": total_variation_sense,
+    "wavelet": wavelet_sense,
+}
+
+BASELINES = (ZERO_FILLED, *_SOLVERS)
+"""All baselines by name; the zero-filled image is always judged."""
+
+# Columns below which ESPIRiT finds no maps, however small its kernel.
+_SMALLEST_CALIBRATION = 6
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Baseline:
+    """A classical method and its setting.
+
+    Attributes:
+        method: the method.
+        regularisation: weight of its regularisation; None for the method's own.
+    """
+
+    method: JudgedMethod
+    regularisation: float | None
+
+
+def parse_baseline(text: str) -> Baseline:
+    """A classical method as the command line names it.
+
+    Args:
+        text: one of `BASELINES` but the zero-filled image; NAME:WEIGHT sets the weight of its
+            regularisation. It stands in results.
+
+    Raises:
+        InputError: there is no such method, or the weight is no number.
+    """
+    name, _, weight = text.partition(":")
+    if name not in _SOLVERS:
+        raise InputError(f"--baselines: expected some of {', '.join(BASELINES)}, found {text!r}")
+    try:
+        regularisation = float(weight) if weight else None
+    except ValueError:
+        raise InputError(f"--baselines: expected a number after ':', found {text!r}") from None
+    solve = _SOLVERS[name]
+    options = {} if regularisation is None else {"regularisation": regularisation}
+
+    def reconstruct(_variables: PyTree, batch: Batch) -> Array:
+        return jnp.abs(solve(batch["kspace"], batch["mask"], batch["maps"], **options))
+
+    return Baseline(JudgedMethod(text, reconstruct, needs_maps=True), regularisation)
+
+
+def require_calibration(setting: Setting, masks: Mapping[str, SamplingMask]) -> None:
+    """See that ESPIRiT can find maps for every file, before anything is computed.
+
+    Args:
+        setting: the data set and its masks.
+        masks: of every file.
+
+    Raises:
+        InputError: a file has a single coil, or too few calibration columns.
+    """
+    for volume in setting.test_set.volumes:
+        if volume.name not in masks:
+            continue
+        if volume.coils < 2:
+            raise InputError(
+                f"{volume.path}: expected at least 2 coils for the baselines' sensitivity maps, "
+                f"found {volume.coils}: leave them out of --baselines"
+            )
+        if masks[volume.name].acs < _SMALLEST_CALIBRATION:
+            raise InputError(
+                f"{volume.path}: expected at least {_SMALLEST_CALIBRATION} calibration columns for "
+                f"the baselines' sensitivity maps, found {masks[volume.name].acs} with "
+                f"{setting.name}: leave them out of --baselines"
+            )
