@@ -1,0 +1,381 @@
+r"""Reconstruct one scan: `python -m jaxrecon.reconstruct`.
+
+    python -m jaxrecon.reconstruct --input scan.h5 --run runs/varnet --output recon.nii.gz,recon.png
+
+The scan is a fastMRI `.h5`, a CMRxRecon `.mat`, an ISMRMRD `.h5`, k-space in `.npy` or `.npz`, or
+BART's `.cfl` with its `.hdr`. `--output` names one file or several: `.h5` (fastMRI's submission
+layout), `.nii`, `.nii.gz`, `.npy`, and `.png`, a contact sheet. The method is a trained network
+(`--run`, `--weights`), or `--method` zero_filled, cg_sense, tv or wavelet, which need no training.
+
+K-space is taken as it was acquired: its mask comes from the file, from `--mask_file`, or from the
+samples that are zero. Fully sampled k-space can be undersampled, by `--mask_file` or a family:
+
+    python -m jaxrecon.reconstruct --input full.h5 --mask equispaced --acceleration 4 \
+        --center_fraction 0.08 --method cg_sense --output recon.h5
+
+Then the figures against the full image are printed too. A gallery shows methods side by side. It
+leaves each slice's images (`.npz`) and their figures (`.json`) beside it, for `jaxrecon.report`:
+
+    python -m jaxrecon.reconstruct --input full.h5 --mask equispaced --acceleration 4 \
+        --gallery zero_filled,cg_sense,tv,runs/a,runs/b --output gallery.png
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from jaxrecon import command_line
+from jaxrecon.data.image_files import WRITERS, ImageVolume, check_output, suffix_of, write_png
+from jaxrecon.data.scan import Scan
+from jaxrecon.data.scan_arrays import read_mask
+from jaxrecon.data.scan_files import read_scan
+from jaxrecon.data.undersampling import UndersampledScan, undersample
+from jaxrecon.errors import InputError
+from jaxrecon.metrics.example_images import write_example
+from jaxrecon.metrics.results import write_results
+from jaxrecon.metrics.scan_scores import ScanScores, scan_rows, score_scan, scores_table
+from jaxrecon.physics.mask_families import ACS_FAMILIES, FAMILIES
+from jaxrecon.physics.sampling import MaskSpec
+from jaxrecon.reporting.contact_sheet import draw_contact_sheet
+from jaxrecon.reporting.gallery import draw_gallery
+from jaxrecon.training.compilation import use_compilation_cache
+from jaxrecon.training.datasets import origin_of
+from jaxrecon.training.provenance import provenance
+from jaxrecon.training.reconstruction import (
+    METHODS,
+    Method,
+    Options,
+    Reconstruction,
+    example_of,
+    method_named,
+    network_method,
+    reconstruct_scan,
+)
+from jaxrecon.training.trained_network import network_of_run, network_of_weights
+from jaxrecon.weight_store import file_sha256
+
+# The program's own, so that it can be imported beside other programs.
+_FLAGS = flags.FlagValues()
+_INPUT = flags.DEFINE_string("input", None, "The scan.", required=True, flag_values=_FLAGS)
+_OUTPUT = flags.DEFINE_list(
+    "output",
+    None,
+    "Files to write; the suffix tells the format.",
+    required=True,
+    flag_values=_FLAGS,
+)
+_RUN = flags.DEFINE_string("run", None, "Folder of a training run.", flag_values=_FLAGS)
+_WEIGHTS = flags.DEFINE_string(
+    "weights", None, "Folder of converted weights, instead of --run.", flag_values=_FLAGS
+)
+_METHOD = flags.DEFINE_enum(
+    "method", None, list(METHODS), "A method without training, instead.", flag_values=_FLAGS
+)
+_GALLERY = flags.DEFINE_list(
+    "gallery",
+    [],
+    "Methods (NAME, or NAME:REGULARISATION) and folders of runs or weights, side by side, instead.",
+    flag_values=_FLAGS,
+)
+_REGULARISATION = flags.DEFINE_float(
+    "regularisation",
+    None,
+    "Of cg_sense, tv and wavelet, relative to the image; each has its own default.",
+    0.0,
+    flag_values=_FLAGS,
+)
+_ITERATIONS = flags.DEFINE_integer(
+    "iterations", None, "Of cg_sense, tv and wavelet.", 1, flag_values=_FLAGS
+)
+_SLICES = flags.DEFINE_string(
+    "slices",
+    None,
+    "Slices, such as 10-14,20 or middle; all by default, for --gallery the middle one.",
+    flag_values=_FLAGS,
+)
+_AXES = flags.DEFINE_string(
+    "axes",
+    "",
+    "Order of the axes of .npy and .npz, such as height,width,coils.",
+    flag_values=_FLAGS,
+)
+_KEY = flags.DEFINE_string("key", "", "Array of k-space in an .npz file.", flag_values=_FLAGS)
+_MASK_KEY = flags.DEFINE_string(
+    "mask_key", "", "Array of the mask in an .npz file.", flag_values=_FLAGS
+)
+_MASK_FILE = flags.DEFINE_string(
+    "mask_file",
+    None,
+    "A mask (.npy, .npz, .cfl) of the shape (width,) or (height, width): the one the scan was "
+    "acquired with, or one to undersample it with.",
+    flag_values=_FLAGS,
+)
+_MASK = flags.DEFINE_enum(
+    "mask", None, FAMILIES, "Family of masks to undersample with.", flag_values=_FLAGS
+)
+_ACCELERATION = flags.DEFINE_float(
+    "acceleration", 4.0, "Nominal acceleration of --mask.", flag_values=_FLAGS
+)
+_CENTER_FRACTION = flags.DEFINE_float(
+    "center_fraction", 0.08, "Fully sampled fraction of --mask's columns.", flag_values=_FLAGS
+)
+_ACS = flags.DEFINE_integer(
+    "acs",
+    None,
+    "Fully sampled central columns: of families that count them (24 by default), or of a mask "
+    "that does not show them.",
+    0,
+    flag_values=_FLAGS,
+)
+_CROP = flags.DEFINE_string(
+    "crop", "", "Rows x columns of the image's centre to keep, 320x320.", flag_values=_FLAGS
+)
+_COMPLEX = flags.DEFINE_bool(
+    "complex", False, "Write complex images, of methods that have them.", flag_values=_FLAGS
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 1, "Slices at a time.", lower_bound=1, flag_values=_FLAGS
+)
+
+_PICTURE = ".png"
+
+
+def _outputs(scan_path: Path) -> list[Path]:
+    """The files to write, checked as far as that can be done before there is anything to write."""
+    paths = [Path(name) for name in _OUTPUT.value if name]
+    suffixes = (_PICTURE,) if _GALLERY.value else (*WRITERS, _PICTURE)
+    if not paths:
+        raise InputError(f"--output: expected a file ending in {', '.join(suffixes)}, found none")
+    for path in paths:
+        if suffix_of(path) not in suffixes:
+            raise InputError(
+                f"--output: expected a file ending in {', '.join(suffixes)}, found {path}"
+            )
+        if path.absolute() == scan_path.absolute():
+            raise InputError(f"--output: expected another file than the scan, found {path}")
+        check_output(path)
+    if _GALLERY.value and len(paths) > 1:
+        raise InputError(f"--output: expected one picture of a gallery, found {len(paths)}")
+    return paths
+
+
+def _methods() -> list[Method]:
+    """The methods that the flags name; of a gallery, each under a name of its own."""
+    given = [
+        f"--{flag.name}"
+        for flag in (_RUN, _WEIGHTS, _METHOD, _GALLERY)
+        if flag.value not in (None, [])
+    ]
+    if len(given) != 1:
+        raise InputError(
+            "expected one of --run, --weights, --method and --gallery, found "
+            f"{' and '.join(given) or 'none'}"
+        )
+    options = Options(_REGULARISATION.value, _ITERATIONS.value)
+    if _RUN.value is not None:
+        return [network_method(network_of_run(Path(_RUN.value)), Path(_RUN.value))]
+    if _WEIGHTS.value is not None:
+        folder = Path(_WEIGHTS.value)
+        return [network_method(network_of_weights(folder), folder)]
+    if _METHOD.value is not None:
+        return [method_named(_METHOD.value, options)]
+    methods = [method_named(text, options) for text in _GALLERY.value]
+    names = [method.name for method in methods]
+    methods = [
+        dataclasses.replace(method, name=f"{method.name} ({Path(text).name})")
+        if names.count(method.name) > 1
+        else method
+        for method, text in zip(methods, _GALLERY.value, strict=True)
+    ]
+    names = [method.name for method in methods]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"--gallery: expected each method once, found {twice} twice")
+    return methods
+
+
+def _undersampled(scan: Scan) -> UndersampledScan:
+    if _MASK.value is not None and _MASK_FILE.value is not None:
+        raise InputError("expected one of --mask and --mask_file, found both")
+    if _MASK_FILE.value is not None:
+        pattern = read_mask(Path(_MASK_FILE.value), *scan.shape)
+        return undersample(scan, pattern=pattern, acs=_ACS.value)
+    if _MASK.value is None:
+        for flag in (_ACCELERATION, _CENTER_FRACTION):
+            if _FLAGS[flag.name].present:
+                raise InputError(f"--{flag.name}: expected only with --mask, found no --mask")
+        return undersample(scan, acs=_ACS.value)
+    counts_columns = _MASK.value in ACS_FAMILIES
+    if _ACS.value is not None and not counts_columns:
+        raise InputError(f"--acs: {_MASK.value} masks take --center_fraction instead")
+    if counts_columns and _FLAGS[_CENTER_FRACTION.name].present:
+        raise InputError(f"--center_fraction: {_MASK.value} masks take --acs instead")
+    fractions = () if counts_columns else (_CENTER_FRACTION.value,)
+    spec = MaskSpec(_MASK.value, (_ACCELERATION.value,), fractions, _ACS.value or 0)
+    return undersample(scan, drawn=spec)
+
+
+def _cropped(scan: Scan) -> Scan:
+    if not _CROP.value:
+        return scan
+    match = re.fullmatch(r"(\d+)x(\d+)", _CROP.value)
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if min(size) < 1 or size[0] > scan.shape[0] or size[1] > scan.shape[1]:
+        raise InputError(
+            f"--crop: expected rows x columns up to {scan.shape[0]}x{scan.shape[1]}, "
+            f"found {_CROP.value!r}"
+        )
+    return dataclasses.replace(scan, image_shape=size)
+
+
+def _describe(scan: Scan, measured: UndersampledScan) -> str:
+    """What is reconstructed, and from what."""
+    height, width = scan.shape
+    size = (
+        f"{len(scan.indices)} of {scan.slices_in_file} slices, {scan.coils} coils, "
+        f"{height} x {width}, image {scan.image_shape[0]} x {scan.image_shape[1]}"
+    )
+    first = f"{scan.path}: {'; '.join([size, *scan.remarks])}"
+    return "\n".join([first, f"sampling: {measured.description}", *measured.remarks])
+
+
+def _about(scan: Scan, measured: UndersampledScan, methods: Sequence[Method]) -> dict[str, Any]:
+    """What it takes to make the images again."""
+    return {
+        **provenance(),
+        "scan": scan.name,
+        "data": origin_of(scan.volume) if h5py.is_hdf5(scan.path) else "",
+        "scan_sha256": file_sha256(scan.path),
+        "slices": list(scan.indices),
+        "crop": list(scan.image_shape),
+        "sampling": measured.settings,
+        "runs": {method.name: dict(method.settings) for method in methods},
+    }
+
+
+def _write(
+    paths: Sequence[Path],
+    scan: Scan,
+    method: Method,
+    found: Reconstruction,
+    description: str,
+    about: dict[str, Any],
+) -> None:
+    images = found.images
+    magnitudes = np.abs(images)
+    for path in paths:
+        if suffix_of(path) == _PICTURE:
+            titles = [scan.title(index) for index in scan.indices]
+            heading = f"{scan.name}, {method.name}: {description}"
+            write_png(path, draw_contact_sheet(magnitudes, titles, heading), about)
+        else:
+            volume = ImageVolume(
+                images=images if _COMPLEX.value else magnitudes,
+                indices=scan.indices,
+                slices_in_file=scan.slices_in_file,
+                frames=scan.frames,
+                kspace_shape=scan.shape,
+                geometry=scan.geometry,
+                description=f"jaxrecon {method.name}, {description}",
+                provenance=about,
+            )
+            WRITERS[suffix_of(path)](path, volume)
+
+
+def _write_gallery(
+    picture: Path,
+    scan: Scan,
+    measured: UndersampledScan,
+    methods: Sequence[Method],
+    images: dict[str, np.ndarray],
+    scores: dict[str, ScanScores],
+    about: dict[str, Any],
+) -> list[Path]:
+    """Write the picture and, beside it, the images of each slice and a results file of them."""
+    examples = [
+        example_of(scan, measured, images, scores, place) for place in range(len(scan.indices))
+    ]
+    files = [picture.with_name(f"{picture.stem}_slice{found.index}.npz") for found in examples]
+    for file, example in zip(files, examples, strict=True):
+        write_example(file, example)
+    shown = {name: found for name, found in scores.items() if name in images}
+    runs = {method.name: method.run for method in methods}
+    fraction = None
+    if _MASK.value is not None and _MASK.value not in ACS_FAMILIES:
+        fraction = _CENTER_FRACTION.value
+    rows = scan_rows(
+        scan, measured.masks, shown, runs, center_fraction=fraction, data=about["data"]
+    )
+    if rows:
+        names = [file.name for file in files]
+        files.append(picture.with_suffix(".json"))
+        write_results(files[-1], about, rows, examples=names)
+    write_png(picture, draw_gallery(examples, f"{scan.name}: {measured.description}"), about)
+    return files
+
+
+def main() -> int:
+    """Run the program."""
+    scan_path = Path(_INPUT.value)
+    outputs = _outputs(scan_path)
+    methods = _methods()
+    real = [method.name for method in methods if not method.gives_complex]
+    if _COMPLEX.value and (real or _GALLERY.value):
+        found = "--gallery" if _GALLERY.value else real[0]
+        raise InputError(f"--complex: expected a method with complex images, found {found}")
+    default_slices = "middle" if _GALLERY.value else ""
+    scan = _cropped(
+        read_scan(
+            scan_path,
+            slices=default_slices if _SLICES.value is None else _SLICES.value,
+            axes=_AXES.value,
+            key=_KEY.value,
+            mask_key=_MASK_KEY.value,
+        )
+    )
+    measured = _undersampled(scan)
+    print(_describe(scan, measured))
+    if any(method.run for method in methods) and measured.masks[0].pattern.shape[0] > 1:
+        print("networks are trained with masks of whole columns, this one is of single samples")
+    use_compilation_cache()
+    judged = list(methods)
+    if measured.target is not None and "zero_filled" not in [method.name for method in methods]:
+        # No figure without the baseline's beside it.
+        judged.insert(0, method_named("zero_filled", Options()))
+    with tqdm(total=len(scan.indices), unit="slice", disable=None, leave=False) as bar:
+        reconstructed = reconstruct_scan(
+            judged,
+            measured,
+            scan.image_shape,
+            batch_size=_BATCH_SIZE.value,
+            report=lambda done: bar.update(done - bar.n),
+        )
+    results = {method.name: each for method, each in zip(judged, reconstructed, strict=True)}
+    magnitudes = {name: np.abs(each.images) for name, each in results.items()}
+    scores = {}
+    if measured.target is not None:
+        scores = {
+            name: score_scan(scan, images, measured.target, measured.data_range)
+            for name, images in magnitudes.items()
+        }
+    print(scores_table({name: each.seconds for name, each in results.items()}, scores))
+    about = _about(scan, measured, methods)
+    if _GALLERY.value:
+        shown = {method.name: magnitudes[method.name] for method in methods}
+        outputs += _write_gallery(outputs[0], scan, measured, methods, shown, scores, about)
+    else:
+        method = methods[0]
+        _write(outputs, scan, method, results[method.name], measured.description, about)
+    print("wrote " + ", ".join(map(str, outputs)))
+    return command_line.DONE
+
+
+if __name__ == "__main__":
+    command_line.run(main, _FLAGS)
