@@ -16,6 +16,15 @@ METHODS = {
     "cmr_vit_s14 (random encoder)": ("random frozen encoder", "#e69f00", "^"),
     "cmr_dinov2_derived": ("pretrained frozen encoder (DINOv2-derived)", "#009e73", "o"),
 }
+# What the data sets' names in the results stand for.
+DATA_SETS = {
+    "test": "cardiac test block",
+    "knee": "real knee",
+    "head": "real head",
+    "cardiac_phantom": "cardiac phantoms",
+    "knee_phantom": "knee phantoms",
+    "brain_phantom": "brain phantoms",
+}
 METRICS = {"ssim": ("SSIM", 4), "psnr": ("PSNR, dB", 2), "nmse": ("NMSE", 4)}
 
 
@@ -29,7 +38,7 @@ def collect(finished: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             entry = entries.setdefault(
                 key,
                 {
-                    "dataset": row["dataset"],
+                    "dataset": DATA_SETS[row["dataset"]],
                     "acceleration": row["acceleration"],
                     "effective_acceleration": row["effective_acceleration"],
                     "method": method,
@@ -46,7 +55,11 @@ def collect(finished: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
                 entry[metric].append(row[metric]["mean"])
     return sorted(
         entries.values(),
-        key=lambda e: (e["dataset"], e["acceleration"], list(METHODS).index(e["method"])),
+        key=lambda e: (
+            list(DATA_SETS.values()).index(e["dataset"]),
+            e["acceleration"],
+            list(METHODS).index(e["method"]),
+        ),
     )
 
 
