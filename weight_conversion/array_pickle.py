@@ -1,8 +1,9 @@
 """Pickles of nested dictionaries of NumPy arrays, read without running anything that is in them."""
 
+import io
 import pickle
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class _Unpickler(pickle.Unpickler):
         return _ALLOWED[module, name]
 
 
-def read_array_pickle(file: BinaryIO, name: str) -> dict[str, np.ndarray]:
+def read_array_pickle(file: io.BufferedIOBase, name: str) -> dict[str, np.ndarray]:
     """Read a pickle of nested dictionaries of arrays, from a source that is not trusted.
 
     Args:

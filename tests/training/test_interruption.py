@@ -18,6 +18,15 @@ def test_a_signal_asks_to_stop_and_changes_nothing_else(number):
         assert interruption.requested
 
 
+@pytest.fixture
+def python_s_own_handler():
+    """Shells start background jobs with SIGINT ignored, and Python then leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_s_own_handler")
 def test_a_second_signal_acts_as_usual():
     with Interruption() as interruption:
         send(signal.SIGTERM)
