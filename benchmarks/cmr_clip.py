@@ -3,9 +3,9 @@
     python -m benchmarks.cmr_clip --output benchmarks/results/cmr_clip.json
 
 Paper A's network at full size (12 cascades, CLIP ViT-B/16, 56,333,198 trainable parameters, random
-weights) on k-space of 10 coils, 256 x 256, as `varnet_gradient.py` times the baseline. The encoder is
-timed alone, as often as the cascades use it, beside transformers' in torch with the same weights,
-cut to the six layers in use and with all twelve. Rounds alternate, medians are printed.
+weights) on k-space of 10 coils, 256 x 256, as `varnet_gradient.py` times the baseline. The encoder
+is timed alone, as often as the cascades use it, beside transformers' in torch, cut to the six
+layers in use and with all twelve. Rounds alternate, medians are printed.
 """
 
 import json
