@@ -26,6 +26,8 @@ from jaxrecon.errors import InputError
 from jaxrecon.physics.mask_families import centre_start
 
 _COILS_AT_ONCE = 8
+# Some accelerators would multiply with 10 bits by default.
+_einsum = functools.partial(jnp.einsum, precision="highest")
 
 
 def espirit_maps(
@@ -105,7 +107,7 @@ def eigenvalue_maps(
         correlations = _kernel_correlations(region, kernel, threshold)
         maps, eigenvalues = _eigenvectors(correlations, height, width, iterations)
         reference = _principal_coil(region)
-        seen = jnp.einsum("c,chw->hw", jnp.conj(reference), maps)
+        seen = _einsum("c,chw->hw", jnp.conj(reference), maps)
         magnitude = jnp.abs(seen)
         phase = jnp.where(magnitude > 0, seen / jnp.where(magnitude > 0, magnitude, 1), 1)
         return maps * jnp.conj(phase), eigenvalues
@@ -177,7 +179,7 @@ def _kernel_correlations(
     # Just wide enough for a correlation not to wrap around.
     lags = (2 * kernel - 1,) * 2
     spectra = jnp.fft.fft2(kernels, s=lags)
-    power = jnp.einsum("jcyx,jdyx->cdyx", spectra, jnp.conj(spectra))
+    power = _einsum("jcyx,jdyx->cdyx", spectra, jnp.conj(spectra))
     return jnp.fft.fftshift(jnp.fft.ifft2(power), axes=(-2, -1)) / kernel**2
 
 
@@ -187,13 +189,13 @@ def _eigenvectors(
     coils, _, lags, _ = correlations.shape
     vertical = jnp.asarray(_waves(height, lags), correlations.dtype)
     horizontal = jnp.asarray(_waves(width, lags), correlations.dtype)
-    along_rows = jnp.einsum("cdyx,xw->cdyw", correlations, horizontal)
+    along_rows = _einsum("cdyx,xw->cdyw", correlations, horizontal)
 
     def of_row(waves: Array) -> tuple[Array, Array]:
-        matrix = jnp.einsum("cdyw,y->cdw", along_rows, waves)
+        matrix = _einsum("cdyw,y->cdw", along_rows, waves)
         # The column of the strongest coil: the first power iteration from that coil alone, and
         # hence never orthogonal to an eigenvector that this coil takes part in.
-        energy = jnp.einsum("ccw->cw", matrix).real
+        energy = _einsum("ccw->cw", matrix).real
         start = jnp.take_along_axis(matrix, jnp.argmax(energy, axis=0)[None, None, :], axis=1)
 
         def iterate(vector: Array, _: None) -> tuple[Array, None]:
@@ -236,7 +238,7 @@ def _waves(size: int, lags: int) -> np.ndarray:
 
 def _principal_coil(region: Complex[Array, "coils rows columns"]) -> Complex[Array, " coils"]:
     """First principal component over the coils; its strongest coil has phase 0."""
-    covariance = jnp.einsum("cyx,dyx->cd", region, jnp.conj(region))
+    covariance = _einsum("cyx,dyx->cd", region, jnp.conj(region))
     _, vectors = jnp.linalg.eigh(covariance)
     component = vectors[:, -1]
     strongest = component[jnp.argmax(jnp.abs(component))]
