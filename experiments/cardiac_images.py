@@ -21,30 +21,13 @@ cardiac test images.
 
 from ml_collections import ConfigDict
 
-from jaxrecon.config import default_config, set_small_varnet, test_set_config
+from jaxrecon.config import default_config, set_cardiac_images, set_small_varnet
 
 
 def get_config() -> ConfigDict:
     """The experiment's configuration."""
     config = default_config()
     config.name = "cardiac_images"
-
-    # Simulated in the CMRxRecon layout, one image per file.
-    config.data.train = "data/cardiac/MultiCoil/Cine/TrainingSet"
-    config.data.validation = "data/cardiac/MultiCoil/Cine/ValidationSet"
-    config.data.test = "data/cardiac/MultiCoil/Cine/TestSet"
-    config.mask.acs = 12
-
+    set_cardiac_images(config)
     set_small_varnet(config)
-    config.training.steps = 600
-    config.training.validate_every = 100
-    config.training.patience = 0
-    config.optimizer.decay_epochs = ()
-
-    for anatomy in ("knee", "head"):
-        test_set = test_set_config()
-        test_set.anatomy = anatomy
-        test_set.root = f"data/{anatomy}"
-        test_set.mask = config.get_ref("mask")
-        config.test_sets[anatomy] = test_set
     return config

@@ -159,6 +159,40 @@ def set_phantom_data(config: ConfigDict) -> None:
         config.test_sets[anatomy] = test_set
 
 
+def set_cardiac_images(config: ConfigDict) -> None:
+    """Train on real cardiac images with simulated coils, and test on a real knee and head too.
+
+    600 steps on 128 x 128 pixels. The folders are those that the docstring of
+    `experiments/cardiac_images.py` makes.
+    """
+    # Simulated in the CMRxRecon layout, one image per file.
+    config.data.train = "data/cardiac/MultiCoil/Cine/TrainingSet"
+    config.data.validation = "data/cardiac/MultiCoil/Cine/ValidationSet"
+    config.data.test = "data/cardiac/MultiCoil/Cine/TestSet"
+    config.mask.acs = 12
+    config.training.steps = 600
+    config.training.validate_every = 100
+    config.training.patience = 0
+    config.optimizer.decay_epochs = ()
+    for anatomy in ("knee", "head"):
+        add_test_folder(config, anatomy, anatomy)
+
+
+def add_test_folder(config: ConfigDict, name: str, anatomy: str) -> None:
+    """Test on the folder `data/NAME` too, in the fastMRI layout with the training's masks.
+
+    Args:
+        config: the experiment's.
+        name: of the folder; stands in results.
+        anatomy: what it shows.
+    """
+    test_set = test_set_config()
+    test_set.anatomy = anatomy
+    test_set.root = f"data/{name}"
+    test_set.mask = config.get_ref("mask")
+    config.test_sets[name] = test_set
+
+
 def set_small_varnet(config: ConfigDict) -> None:
     """4 cascades, 8 channels, 3 poolings: 511,550 parameters, for a CPU."""
     config.model.cascades = 4

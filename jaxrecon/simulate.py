@@ -22,6 +22,7 @@ from jaxtyping import Float32
 from PIL import Image
 
 from jaxrecon import command_line
+from jaxrecon.atomic_file import unfinished
 from jaxrecon.data import simulated_dataset
 from jaxrecon.data.images import load_images
 from jaxrecon.data.layouts import layout
@@ -233,10 +234,8 @@ def _write_preview(path: Path, files: Sequence[Path]) -> None:
             target = reader.read_slice(volume, int(index)).target
             if target is not None:
                 targets.append(target)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    contact_sheet(targets).save(partial, format="PNG")
-    partial.replace(path)
+    with unfinished(path) as temporary:
+        contact_sheet(targets).save(temporary, format="PNG")
 
 
 def main() -> None:

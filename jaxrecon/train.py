@@ -20,6 +20,7 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from jaxrecon import command_line
+from jaxrecon.data.image_files import write_png
 from jaxrecon.data.pipeline import Pipeline
 from jaxrecon.encoders.store import place_encoder
 from jaxrecon.errors import DivergenceError
@@ -34,7 +35,6 @@ from jaxrecon.training.evaluation import Evaluator, JudgedMethod, network_recons
 from jaxrecon.training.interruption import Interruption
 from jaxrecon.training.metric_writers import MetricWriters
 from jaxrecon.training.optimizer import learning_rate_schedule, make_optimizer
-from jaxrecon.training.panel import save_png
 from jaxrecon.training.parallel import abstract_batch, make_mesh, replicate, shard_batch
 from jaxrecon.training.parameter_table import megabytes, parameter_table
 from jaxrecon.training.provenance import parameters_sha256, provenance
@@ -161,7 +161,7 @@ def main() -> int:
         stopping = stopping.after(ssim, number)
         writers.write(number, {"validation/ssim": ssim})
         picture = evaluator.panel(methods, validation, protocol, training.panel_slices)
-        save_png(workdir / "figures" / f"validation_{number:07d}.png", picture)
+        write_png(workdir / "figures" / f"validation_{number:07d}.png", picture)
         writers.write_image(number, "validation", picture)
         if stopping.best_step == number:
             checkpoints.save_best(state)
@@ -216,7 +216,7 @@ def main() -> int:
             methods, test_set, **batching, threads=data.threads, workers=data.workers
         )
         picture = evaluator.test_panel(methods, test_set, training.panel_slices, **batching)
-        save_png(workdir / "figures" / f"test_{test_set.name}.png", picture)
+        write_png(workdir / "figures" / f"test_{test_set.name}.png", picture)
     write_results(
         workdir / "results.json",
         {

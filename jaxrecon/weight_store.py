@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from flax import traverse_util
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from jaxrecon.atomic_file import unfinished
 from jaxrecon.errors import InputError
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -34,15 +34,14 @@ def write_weights(
         parameters: arrays by "/"-joined path in the parameter tree.
         spec: architecture, source and converter, JSON values only.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{WEIGHTS_FILE}.{os.getpid()}"
-    save_file(
-        {name: np.asarray(value, order="C") for name, value in parameters.items()}, unfinished
-    )
-    unfinished.replace(folder / WEIGHTS_FILE)
-    unfinished = folder / f".{SPEC_FILE}.{os.getpid()}"
-    unfinished.write_text(json.dumps(spec, indent=2, sort_keys=True) + "\n")
-    unfinished.replace(folder / SPEC_FILE)
+    # A crash between the two files leaves weights without a specification, which nothing takes for
+    # a finished conversion.
+    (folder / SPEC_FILE).unlink(missing_ok=True)
+    arrays = {name: np.asarray(value, order="C") for name, value in parameters.items()}
+    with unfinished(folder / WEIGHTS_FILE) as temporary:
+        save_file(arrays, temporary)
+    with unfinished(folder / SPEC_FILE) as temporary:
+        temporary.write_text(json.dumps(spec, indent=2, sort_keys=True) + "\n")
 
 
 def read_spec(folder: Path) -> dict[str, Any]:

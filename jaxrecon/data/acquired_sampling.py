@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Complex64
 
 from jaxrecon.physics.mask_families import centre_start
-from jaxrecon.physics.sampling import SamplingMask
+from jaxrecon.physics.sampling import ACQUIRED, SamplingMask
 
 # A scanner's samples may be exactly 0 now and then: fewer than this among those of the rows and
 # columns in use do not make a mask of single samples.
@@ -76,8 +76,8 @@ def acquired_mask(
         pattern = pattern[:1]
     if acs is None:
         acs = fully_sampled_centre(pattern, height)[1]
-    mask = SamplingMask(pattern, acs, "acquired", 1.0, columns)
-    return SamplingMask(pattern, acs, "acquired", mask.effective_acceleration, columns)
+    mask = SamplingMask(pattern, acs, ACQUIRED, 1.0, columns)
+    return SamplingMask(pattern, acs, ACQUIRED, mask.effective_acceleration, columns)
 
 
 def find_pattern(

@@ -22,7 +22,7 @@ from jaxrecon.data import hdf5
 from jaxrecon.data.target import rss_target
 from jaxrecon.data.volume import RawSlice, Volume, check_index, check_slice
 from jaxrecon.errors import InputError
-from jaxrecon.physics.sampling import SamplingMask
+from jaxrecon.physics.sampling import ACQUIRED, SamplingMask
 
 ACS_COLUMNS = 24
 """Central columns that every mask of the challenge samples."""
@@ -230,7 +230,7 @@ def _read_mask(path: Path, acceleration: str, shape: tuple[int, int]) -> Samplin
         )
     if (pattern == pattern[:1]).all():
         pattern = pattern[:1]
-    return SamplingMask(pattern, ACS_COLUMNS, "acquired", float(acceleration))
+    return SamplingMask(pattern, ACS_COLUMNS, ACQUIRED, float(acceleration))
 
 
 def _matlab_header() -> bytes:

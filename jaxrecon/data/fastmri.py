@@ -13,14 +13,15 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Complex, Float
 
 from jaxrecon.data import hdf5, ismrmrd_header
+from jaxrecon.data.acquired_sampling import central_run
 from jaxrecon.data.target import rss_target
 from jaxrecon.data.volume import RawSlice, Volume, check_index, check_slice
 from jaxrecon.errors import InputError
 from jaxrecon.physics.cropping import center_crop
-from jaxrecon.physics.sampling import SamplingMask
+from jaxrecon.physics.sampling import ACQUIRED, SamplingMask
 
 _HEADER = "ismrmrd_header"
 
@@ -205,21 +206,9 @@ def _read_mask(file: h5py.File, width: int) -> SamplingMask:
             f"{file.filename}: expected 'mask' to choose from {width} columns, "
             f"found {columns.sum()} chosen of {columns.size}"
         )
-    acs = int(file.attrs.get("num_low_frequency", _central_run(columns)))
+    acs = int(file.attrs.get("num_low_frequency", central_run(columns)))
     acceleration = float(file.attrs.get("acceleration", columns.size / columns.sum()))
-    return SamplingMask(columns[None], acs, "acquired", acceleration)
-
-
-def _central_run(columns: Bool[np.ndarray, " width"]) -> int:
-    """The most columns that are all sampled, placed as ACS columns are: (width - n + 1) // 2 on."""
-    width = len(columns)
-    acs = 0
-    while acs < width:
-        first = (width - acs) // 2
-        if not columns[first : first + acs + 1].all():
-            break
-        acs += 1
-    return acs
+    return SamplingMask(columns[None], acs, ACQUIRED, acceleration)
 
 
 def _text(value: str | bytes) -> str:

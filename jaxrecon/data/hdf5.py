@@ -1,6 +1,5 @@
 """Opening, checking and writing the HDF5 files that k-space comes in."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ import h5py
 import numpy as np
 from jaxtyping import Complex64, Shaped
 
+from jaxrecon.atomic_file import unfinished
 from jaxrecon.errors import InputError
 
 
@@ -94,14 +94,9 @@ def create_file(path: Path, user_block: bytes = b"") -> Iterator[h5py.File]:
     Yields:
         The open file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with h5py.File(partial, "w", userblock_size=len(user_block)) as file:
+    with unfinished(path) as temporary:
+        with h5py.File(temporary, "w", userblock_size=len(user_block)) as file:
             yield file
         if user_block:
-            with partial.open("r+b") as raw:
+            with temporary.open("r+b") as raw:
                 raw.write(user_block)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

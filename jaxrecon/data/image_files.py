@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Complex64, Float32, Float64, UInt8
 from PIL import Image, PngImagePlugin
 
+from jaxrecon.atomic_file import unfinished
 from jaxrecon.data.scan import Geometry
 from jaxrecon.data.submission import DATA_SET
 from jaxrecon.errors import InputError
@@ -59,7 +60,7 @@ def write_hdf5(path: Path, volume: ImageVolume) -> None:
     Complex images are stored as complex64. The attributes are `description`, `slices` and, as JSON,
     `provenance`.
     """
-    with _unfinished(path) as unfinished, h5py.File(unfinished, "w") as file:
+    with _unfinished(path) as temporary, h5py.File(temporary, "w") as file:
         file[DATA_SET] = volume.images
         file.attrs["description"] = volume.description
         file.attrs["slices"] = np.array(volume.indices)
@@ -68,7 +69,7 @@ def write_hdf5(path: Path, volume: ImageVolume) -> None:
 
 def write_numpy(path: Path, volume: ImageVolume) -> None:
     """Write the images (slices, rows, columns), and beside them their provenance as `.json`."""
-    with _unfinished(path) as unfinished, unfinished.open("wb") as file:
+    with _unfinished(path) as temporary, temporary.open("wb") as file:
         np.save(file, volume.images)
     _write_sidecar(path, volume)
 
@@ -101,19 +102,22 @@ def write_nifti(path: Path, volume: ImageVolume) -> None:
         image.set_qform(affine, code="scanner")
         image.set_sform(affine, code="scanner")
     suffix = ".nii.gz" if path.name.endswith(".gz") else ".nii"
-    with _unfinished(path, suffix) as unfinished:
-        nibabel.save(image, unfinished)
+    with _unfinished(path, suffix) as temporary:
+        nibabel.save(image, temporary)
     _write_sidecar(path, volume)
 
 
 def write_png(
-    path: Path, image: UInt8[np.ndarray, "height width 3"], about: Mapping[str, Any]
+    path: Path,
+    image: UInt8[np.ndarray, "height width 3"],
+    about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write an RGB picture, with what it shows as JSON in its text chunk "jaxrecon"."""
+    """Write an RGB picture, with what it shows, if given, as JSON in its text chunk "jaxrecon"."""
     chunks = PngImagePlugin.PngInfo()
-    chunks.add_text("jaxrecon", json.dumps(about))
-    with _unfinished(path) as unfinished:
-        Image.fromarray(image).save(unfinished, format="PNG", pnginfo=chunks)
+    if about is not None:
+        chunks.add_text("jaxrecon", json.dumps(about))
+    with _unfinished(path) as temporary:
+        Image.fromarray(image).save(temporary, format="PNG", pnginfo=chunks)
 
 
 WRITERS: dict[str, Callable[[Path, ImageVolume], None]] = {
@@ -181,21 +185,17 @@ def _write_sidecar(path: Path, volume: ImageVolume) -> None:
         "slices": list(volume.indices),
         "provenance": volume.provenance,
     }
-    with _unfinished(path.with_name(f"{stem}.json")) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=2) + "\n")
+    with _unfinished(path.with_name(f"{stem}.json")) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
 @contextlib.contextmanager
 def _unfinished(path: Path, suffix: str = "") -> Iterator[Path]:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial{suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield unfinished
-        unfinished.replace(path)
+        with unfinished(path, suffix) as temporary:
+            yield temporary
     except OSError as error:
         raise InputError(f"{path}: expected to write it, found {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _nibabel(path: Path) -> ModuleType:

@@ -1,6 +1,5 @@
 """What is known of the files of a folder, kept between runs."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -9,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from jaxrecon.atomic_file import unfinished
 from jaxrecon.data.volume import Volume
 
 _SCHEMA = 1
@@ -66,15 +66,11 @@ class IndexCache:
             path: {"fingerprint": found, "volume": dataclasses.asdict(volume)}
             for path, (found, volume) in self._entries.items()
         }
-        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(content))
-            partial.replace(self._path)
+            with unfinished(self._path) as temporary:
+                temporary.write_text(json.dumps(content))
         except OSError as error:
             _logger.warning("the index cache %s cannot be written: %s", self._path, error)
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
         self._changed = False
 
     def _load(self) -> dict[str, tuple[tuple[int, int], Volume]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Complex64, Float32, Float64
 
-from jaxrecon.data.volume import Volume
+from jaxrecon.data.volume import Volume, check_kspace
 from jaxrecon.errors import InputError
 from jaxrecon.physics.sampling import SamplingMask
 
@@ -148,10 +148,4 @@ def check_samples(
         InputError: naming the file and the slice.
     """
     for index, samples in zip(indices, kspace, strict=True):
-        if not np.isfinite(samples).all():
-            found = "NaN or infinity in its k-space"
-        elif not samples.any():
-            found = "k-space of zeros only"
-        else:
-            continue
-        raise InputError(f"{path}: expected finite samples in slice {index}, found {found}")
+        check_kspace(path, samples, index)

@@ -11,13 +11,12 @@ from jaxrecon.data.scan import Scan
 from jaxrecon.data.target import rss_target
 from jaxrecon.errors import InputError
 from jaxrecon.physics.cropping import center_crop
+from jaxrecon.physics.espirit import column_calibration
 from jaxrecon.physics.mask_families import centre_start
-from jaxrecon.physics.sampling import MaskSpec, SamplingMask
+from jaxrecon.physics.sampling import ACQUIRED, MaskSpec, SamplingMask
 
 MOST_CALIBRATION = 48
 """Rows and columns of a calibration region beyond which maps do not change any more."""
-
-_FEWEST_ROWS = 24
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ class UndersampledScan:
         if not self.is_undersampled:
             return "all samples"
         kind = "columns" if mask.pattern.shape[0] == 1 else "single samples"
-        nominal = "" if mask.family == "acquired" else f"R = {mask.acceleration:g}, "
+        nominal = "" if mask.family == ACQUIRED else f"R = {mask.acceleration:g}, "
         rows, columns = self.calibration
         return (
             f"{mask.family} mask of {kind}, {nominal}effective {self.effective_acceleration:.2f}, "
@@ -197,8 +196,7 @@ def _calibration(masks: tuple[SamplingMask, ...], height: int) -> tuple[int, int
 
 def _centre(mask: SamplingMask, height: int) -> tuple[int, int]:
     if mask.pattern.shape[0] == 1:
-        # Of whole columns all rows are there: more of them make up for few columns.
-        return min(max(mask.acs, _FEWEST_ROWS), height), mask.acs
+        return column_calibration(mask.acs, height)
     rows, columns = fully_sampled_centre(mask.pattern, height)
     return rows, min(columns, mask.acs)
 

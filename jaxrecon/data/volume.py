@@ -1,6 +1,7 @@
 """What the readers of every k-space layout hand on: a file's description and one of its slices."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Complex64, Float32
@@ -79,15 +80,27 @@ def check_slice(volume: Volume, index: int, raw: RawSlice) -> None:
     Raises:
         InputError: naming the file and the slice.
     """
-    if not np.isfinite(raw.kspace).all():
-        found = "NaN or infinity in its k-space"
-    elif not raw.kspace.any():
-        found = "k-space of zeros only"
-    elif raw.target is not None and not np.isfinite(raw.target).all():
-        found = "NaN or infinity in its target"
-    else:
-        return
-    raise InputError(f"{volume.path}: expected finite samples in slice {index}, found {found}")
+    check_kspace(volume.path, raw.kspace, index)
+    if raw.target is not None and not np.isfinite(raw.target).all():
+        raise _bad_samples(volume.path, index, "NaN or infinity in its target")
+
+
+def check_kspace(
+    path: str | Path, kspace: Complex64[np.ndarray, "coils height width"], index: int
+) -> None:
+    """Check that the samples of slice `index` are finite and not all zero.
+
+    Raises:
+        InputError: naming the file and the slice.
+    """
+    if not np.isfinite(kspace).all():
+        raise _bad_samples(path, index, "NaN or infinity in its k-space")
+    if not kspace.any():
+        raise _bad_samples(path, index, "k-space of zeros only")
+
+
+def _bad_samples(path: str | Path, index: int, found: str) -> InputError:
+    return InputError(f"{path}: expected finite samples in slice {index}, found {found}")
 
 
 def check_index(volume: Volume, index: int) -> None:

@@ -6,7 +6,6 @@ to the judged region: "target" where there is one, and "image0", "image1" ... in
 
 import dataclasses
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +13,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from jaxrecon.atomic_file import unfinished
 from jaxrecon.errors import InputError
 
-Image = Float32[np.ndarray, "height width"]
+Image = Float32[np.ndarray, "_ _"]
+
+# Above this quantile scales are saturated, so that a few pixels do not darken all others.
+QUANTILE = 0.999
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,6 +48,26 @@ class ExampleImages:
     images: Mapping[str, Image]
     scores: Mapping[str, Mapping[str, float]]
 
+    @property
+    def white(self) -> float:
+        """The value that is drawn white in every image: the target's maximum.
+
+        Without a target it is the largest 99.9 % quantile over the images.
+        """
+        if self.target is not None:
+            return float(self.target.max()) or 1.0
+        return max(float(np.quantile(image, QUANTILE)) for image in self.images.values()) or 1.0
+
+    @property
+    def errors(self) -> dict[str, Image]:
+        """Absolute errors by label, over `white`; empty without a target."""
+        if self.target is None:
+            return {}
+        return {
+            label: np.abs(image - self.target) / np.float32(self.white)
+            for label, image in self.images.items()
+        }
+
 
 _FIELDS = ("data_set", "file", "index", "mask", "acceleration", "acs", "scores")
 
@@ -57,11 +80,8 @@ def write_example(path: Path, example: ExampleImages) -> None:
     if example.target is not None:
         arrays["target"] = example.target
     arrays["about"] = np.array(json.dumps(about))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with unfinished.open("wb") as file:
+    with unfinished(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
-    unfinished.replace(path)
 
 
 def read_example(path: Path) -> ExampleImages:

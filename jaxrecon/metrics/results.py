@@ -17,11 +17,11 @@ A comparison says how sure the difference of two methods is, see `jaxrecon.metri
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxrecon.atomic_file import write_json
 from jaxrecon.errors import InputError
 from jaxrecon.metrics.measures import MEASURES
 
@@ -68,10 +68,7 @@ def write_results(
         "comparisons": comparisons,
         "examples": examples,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n")
-    unfinished.replace(path)
+    write_json(path, content)
 
 
 def read_results(path: Path | str) -> dict[str, Any]:
@@ -125,6 +122,15 @@ def results_table(rows: Sequence[Row]) -> str:
     header = ("data", "mask", "R", "cf", "effective", "ACS", "slices", "method")
     lines = [(*header, *(MEASURES[name].label for name in shown))]
     lines += [_cells(row, shown) for row in rows]
+    return aligned(lines)
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Cells as text, each column as wide as its widest cell.
+
+    Args:
+        lines: equally many cells in each.
+    """
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -12,12 +12,15 @@ from jaxrecon.data.plan import SliceReference
 from jaxrecon.data.scan import Scan
 from jaxrecon.metrics.measures import MEASURES
 from jaxrecon.metrics.protocols import SliceScores, protocol
-from jaxrecon.metrics.results import Row
+from jaxrecon.metrics.results import Row, aligned
 from jaxrecon.metrics.rows import Origin, result_rows
 from jaxrecon.metrics.ssim import WINDOW
 from jaxrecon.physics.sampling import SamplingMask
 
 PROTOCOL = "fastmri"
+
+# Compiled once for all methods of a gallery, whose images have one size.
+_score = jax.jit(protocol(PROTOCOL).device_scores)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +58,11 @@ def score_scan(
     if min(target.shape[1:]) < WINDOW:
         return ScanScores({}, [{} for _ in target], [])
     judge = protocol(PROTOCOL)
-    score = jax.jit(judge.device_scores)
     crop = jnp.array([target.shape[1:]], jnp.int32)
     peak = jnp.array([data_range], jnp.float32)
     rows = []
     for index, image, truth in zip(scan.indices, images, target, strict=True):
-        scores = jax.device_get(score(jnp.array(image[None]), jnp.array(truth[None]), crop, peak))
+        scores = jax.device_get(_score(jnp.array(image[None]), jnp.array(truth[None]), crop, peak))
         numbers = {name: float(value[0]) for name, value in scores.items()}
         rows.append(SliceScores(scan.name, index, numbers))
     return ScanScores(
@@ -116,8 +118,4 @@ def scores_table(seconds: Mapping[str, float], scores: Mapping[str, ScanScores])
         metrics = scores[method].scan if method in scores else {}
         cells = [f"{metrics[name]:.{MEASURES[name].digits}f}" for name in names]
         lines.append((method, *cells, f"{duration:.1f}"))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return aligned(lines)

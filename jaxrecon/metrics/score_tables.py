@@ -1,11 +1,11 @@
 """Per-slice and per-volume scores as tables for other programs: CSV or Parquet."""
 
 import csv
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxrecon.atomic_file import unfinished
 from jaxrecon.errors import InputError
 from jaxrecon.metrics.protocol import Protocol, SliceScores
 from jaxrecon.metrics.results import Row
@@ -91,16 +91,14 @@ def write_table(path: Path, records: Sequence[Record]) -> None:
     table_format = path.suffix.removeprefix(".")
     require_format(table_format)
     columns = list(dict.fromkeys(name for record in records for name in record))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    if table_format == "csv":
-        with unfinished.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(records)
-    else:
-        from pyarrow import parquet, table
+    with unfinished(path) as temporary:
+        if table_format == "csv":
+            with temporary.open("w", newline="") as file:
+                writer = csv.DictWriter(file, columns)
+                writer.writeheader()
+                writer.writerows(records)
+        else:
+            from pyarrow import parquet, table
 
-        values = {name: [record.get(name) for record in records] for name in columns}
-        parquet.write_table(table(values), unfinished)
-    unfinished.replace(path)
+            values = {name: [record.get(name) for record in records] for name in columns}
+            parquet.write_table(table(values), temporary)

@@ -24,6 +24,17 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 uniform_fan_in = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
+def symmetric_uniform(bound: float) -> nn.initializers.Initializer:
+    """Initial values drawn uniformly within -bound..bound."""
+
+    def initialise(
+        key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32, *_: object
+    ) -> Array:
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return initialise
+
+
 def _plain(
     x: Float[Array, "batch height width inputs"], kernel: Float[Array, "kh kw inputs outputs"]
 ) -> Float[Array, "batch height width outputs"]:
@@ -144,7 +155,7 @@ class Conv(nn.Module):
         x = x @ kernel[0, 0] if self.kernel_size == (1, 1) else convolve(x, kernel)
         if self.use_bias:
             bound = (inputs * self.kernel_size[0] * self.kernel_size[1]) ** -0.5
-            bias = self.param("bias", _symmetric_uniform(bound), (self.features,))
+            bias = self.param("bias", symmetric_uniform(bound), (self.features,))
             x = x + jnp.asarray(bias, self.dtype)
         return x
 
@@ -241,7 +252,7 @@ class DepthwiseConv(nn.Module):
         self, x: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch height width channels"]:
         """Apply the convolution."""
-        kernel = self.param("kernel", _symmetric_uniform(1 / 3), (3, 3, x.shape[-1]))
+        kernel = self.param("kernel", symmetric_uniform(1 / 3), (3, 3, x.shape[-1]))
         return convolve_depthwise(x.astype(self.dtype), jnp.asarray(kernel, self.dtype))
 
 
@@ -267,16 +278,7 @@ class UpConv(nn.Module):
         batch, height, width, inputs = x.shape
         # torch counts the fan-in of a transposed convolution over its *outputs*.
         bound = (4 * self.features) ** -0.5
-        kernel = self.param("kernel", _symmetric_uniform(bound), (2, 2, inputs, self.features))
+        kernel = self.param("kernel", symmetric_uniform(bound), (2, 2, inputs, self.features))
         kernel = jnp.asarray(kernel, self.dtype)
         x = jnp.einsum("bhwi,pqio->bhpwqo", x.astype(self.dtype), kernel)
         return x.reshape(batch, 2 * height, 2 * width, self.features)
-
-
-def _symmetric_uniform(bound: float) -> nn.initializers.Initializer:
-    def initialise(
-        key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32, *_: object
-    ) -> Array:
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return initialise

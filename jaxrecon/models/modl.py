@@ -15,7 +15,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Complex, Float
 
 from jaxrecon.models.scan_unet import ScanUNet
-from jaxrecon.physics.conjugate_gradient import conjugate_gradient
+from jaxrecon.physics.cg_sense import least_squares
 from jaxrecon.physics.normal_equations import NormalEquations, normal_equations
 
 
@@ -65,13 +65,7 @@ class Stage(nn.Module):
             self.param("weight", nn.initializers.constant(self.initial_weight), (), jnp.float32)
         )
         refined = self.denoiser(name="denoiser")(image)
-        solution = conjugate_gradient(
-            lambda x: equations.operator(x) + weight * x,
-            equations.target + weight * refined,
-            iterations=self.iterations,
-            initial=refined,
-            batch_dims=1,
-        )
+        solution = least_squares(equations, weight, refined, iterations=self.iterations)
         return solution, Unrolled(solution, refined)
 
 

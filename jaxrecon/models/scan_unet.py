@@ -18,10 +18,9 @@ from jaxtyping import Array, Complex, Float
 from jaxrecon.errors import InputError
 from jaxrecon.models.complex_normalisation import channels_to_complex, complex_to_channels
 from jaxrecon.models.convolution import Conv
+from jaxrecon.models.unet import instance_norm
 
 PAPER_FEATURES = (64, 128, 256, 512, 1024)
-
-_NORM_EPSILON = 1e-5
 
 
 class ImageNorm(nn.Module):
@@ -37,10 +36,7 @@ class ImageNorm(nn.Module):
         """Normalise; statistics are float32 whatever the dtype of `x`."""
         scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
         bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
-        wide = x.astype(jnp.float32)
-        centred = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
-        variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
-        return (centred * (jax.lax.rsqrt(variance + _NORM_EPSILON) * scale) + bias).astype(x.dtype)
+        return (instance_norm(x.astype(jnp.float32)) * scale + bias).astype(x.dtype)
 
 
 class ConvBlock(nn.Module):

@@ -4,16 +4,12 @@ Sitzmann et al. 2020, "Implicit Neural Representations with Periodic Activation 
 (arXiv:2006.09661); Feng et al. 2025, arXiv:2511.19641, and the authors' released code.
 """
 
-from collections.abc import Sequence
-
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jax.typing import DTypeLike
 from jaxtyping import Array, Complex, Float
 
 from jaxrecon.models.complex_normalisation import channels_to_complex
-from jaxrecon.models.convolution import Conv
+from jaxrecon.models.convolution import Conv, symmetric_uniform
 from jaxrecon.models.sine import sine
 
 
@@ -57,8 +53,8 @@ class Siren(nn.Module):
             bound = 1 / inputs if layer == 0 else (6 / inputs) ** 0.5 / self.frequency
             x = nn.Dense(
                 self.outputs if is_last else self.features,
-                kernel_init=_symmetric_uniform(bound),
-                bias_init=_symmetric_uniform(inputs**-0.5),
+                kernel_init=symmetric_uniform(bound),
+                bias_init=symmetric_uniform(inputs**-0.5),
                 name=f"dense{layer}",
             )(x)
             if not is_last:
@@ -124,12 +120,3 @@ class ImplicitImage(nn.Module):
         channels = siren(coordinates)[None]
         adapted = Adaptor(self.adaptor_features, name="adaptor")(channels)
         return channels_to_complex(channels)[0], channels_to_complex(adapted)[0]
-
-
-def _symmetric_uniform(bound: float) -> nn.initializers.Initializer:
-    def initialise(
-        key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32, *_: object
-    ) -> Array:
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return initialise

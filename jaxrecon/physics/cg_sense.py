@@ -6,10 +6,10 @@ References:
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from jaxrecon.physics.conjugate_gradient import conjugate_gradient
-from jaxrecon.physics.normal_equations import normal_equations
+from jaxrecon.physics.normal_equations import NormalEquations, normal_equations
 
 
 def cg_sense(
@@ -39,15 +39,33 @@ def cg_sense(
     equations = normal_equations(kspace, mask, maps)
     peak = equations.peak.astype(kspace.dtype)
     weight = jnp.asarray(regularisation, kspace.dtype)
-    target, start = equations.target, None
-    if prior is not None:
-        start = prior / peak
-        target = target + weight * start
-    solution = conjugate_gradient(
+    start = None if prior is None else prior / peak
+    return peak * least_squares(equations, weight, start, iterations=iterations)
+
+
+def least_squares(
+    equations: NormalEquations,
+    weight: Inexact[Array, ""],
+    prior: Complex[Array, "*batch height width"] | None,
+    *,
+    iterations: int,
+) -> Complex[Array, "*batch height width"]:
+    """The solution of (A^H A + weight) x = A^H k + weight * prior by conjugate gradients.
+
+    Args:
+        equations: A^H A and A^H k.
+        weight: of the distance to the prior.
+        prior: in the scale of the equations, and where the iterations start; None for zeros.
+        iterations: of conjugate gradients.
+
+    Returns:
+        Complex images in the scale of the equations.
+    """
+    target = equations.target
+    return conjugate_gradient(
         lambda image: equations.operator(image) + weight * image,
-        target,
+        target if prior is None else target + weight * prior,
         iterations=iterations,
-        initial=start,
+        initial=prior,
         batch_dims=target.ndim - 2,
     )
-    return peak * solution

@@ -25,6 +25,11 @@ from jaxtyping import Array, Bool, Complex, Float
 from jaxrecon.errors import InputError
 from jaxrecon.physics.mask_families import centre_start
 
+SMALLEST_CALIBRATION = 6
+"""Rows and columns below which no maps are found, however small the kernel."""
+
+_LARGEST_KERNEL = 6
+_FEWEST_ROWS = 24
 _COILS_AT_ONCE = 8
 # Some accelerators would multiply with 10 bits by default.
 _einsum = functools.partial(jnp.einsum, precision="highest")
@@ -116,6 +121,27 @@ def eigenvalue_maps(
     # One slice after the other: each is enough work, and together they would need more memory.
     maps, eigenvalues = jax.lax.map(of_slice, regions)
     return maps.reshape(kspace.shape), eigenvalues.reshape(*batch, height, width)
+
+
+def column_calibration(acs: int, height: int) -> tuple[int, int]:
+    """Calibration region of a mask of whole columns: rows and columns.
+
+    Its rows are sampled in full: at least 24 of them make up for few columns.
+
+    Args:
+        acs: fully sampled central columns.
+        height: rows of k-space.
+    """
+    return min(max(acs, _FEWEST_ROWS), height), acs
+
+
+def fitting_kernel(calibration: tuple[int, int]) -> int:
+    """Rows and columns of a kernel that finds enough places in a calibration region, at most 6.
+
+    Args:
+        calibration: rows and columns, at least `SMALLEST_CALIBRATION` each.
+    """
+    return min(_LARGEST_KERNEL, min(calibration) // 2)
 
 
 def check_calibration(

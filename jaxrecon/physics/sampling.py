@@ -15,7 +15,10 @@ from jaxrecon.physics.mask_families import (
     draw_columns,
 )
 
-__all__ = ["FAMILIES", "MaskSpec", "SamplingMask", "sampling_mask"]
+__all__ = ["ACQUIRED", "FAMILIES", "MaskSpec", "SamplingMask", "sampling_mask"]
+
+ACQUIRED = "acquired"
+"""Family of the masks that scans bring along."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,7 +29,7 @@ class SamplingMask:
         pattern: centred, true where k-space is sampled; one row for masks of whole columns.
         acs: contiguous central columns that are fully sampled by design; the first of them is
             (width - acs + 1) // 2.
-        family: what drew it, see `FAMILIES`.
+        family: what drew it, see `FAMILIES`, or `ACQUIRED`.
         acceleration: nominal acceleration.
         columns: first column, and last column + 1, of the part of k-space that the scanner
             acquires; None for all of it.

@@ -1,51 +1,27 @@
 """Example images of several results files, brought together slice by slice."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
 
 from jaxrecon.errors import InputError
-from jaxrecon.metrics.example_images import ExampleImages, read_example
+from jaxrecon.metrics.example_images import QUANTILE, ExampleImages, Image, read_example
 from jaxrecon.reporting.comparability import labels_of
 from jaxrecon.reporting.measurements import Measurement, ResultsFile
 from jaxrecon.reporting.notation import in_table_order, number
 from jaxrecon.reporting.zoom_box import ZoomBox, busiest_box, check_fits
 
-Image = Float32[np.ndarray, "_ _"]
-
-# Above this quantile error maps are saturated, so that a few pixels do not darken all others.
-_QUANTILE = 0.999
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Example:
-    """One slice as every method of the report shows it.
+class Example(ExampleImages):
+    """One slice as every method of the report shows it; methods go by their labels.
 
     Attributes:
-        data_set: name of the data set.
-        file: name of the slice's file.
-        index: the slice's place in the file.
-        mask: family of the mask.
-        acceleration: nominal acceleration.
-        acs: calibration columns.
-        target: the fully sampled image; None where there is none.
-        images: reconstructions by label.
-        scores: measures by label and the measure's name.
         box: the part to enlarge.
     """
 
-    data_set: str
-    file: str
-    index: int
-    mask: str
-    acceleration: float
-    acs: int
-    target: Image | None
-    images: Mapping[str, Image]
-    scores: Mapping[str, Mapping[str, float]]
     box: ZoomBox
 
     @property
@@ -57,26 +33,6 @@ class Example:
         )
 
     @property
-    def white(self) -> float:
-        """The value that is drawn white in every image: the target's maximum.
-
-        Without a target it is the largest 99.9 % quantile over the images.
-        """
-        if self.target is not None:
-            return float(self.target.max()) or 1.0
-        return max(float(np.quantile(image, _QUANTILE)) for image in self.images.values()) or 1.0
-
-    @property
-    def errors(self) -> dict[str, Image]:
-        """Absolute errors by label, over `white`; empty without a target."""
-        if self.target is None:
-            return {}
-        return {
-            label: np.abs(image - self.target) / np.float32(self.white)
-            for label, image in self.images.items()
-        }
-
-    @property
     def error_limit(self) -> float:
         """The error, over `white`, at the upper end of the scale that all methods share.
 
@@ -84,7 +40,7 @@ class Example:
         the largest errors, usually the zero-filled image, does not count beside others: its errors
         would hide theirs.
         """
-        quantiles = sorted(float(np.quantile(error, _QUANTILE)) for error in self.errors.values())
+        quantiles = sorted(float(np.quantile(error, QUANTILE)) for error in self.errors.values())
         if not quantiles:
             return 1.0
         largest = quantiles[-2] if len(quantiles) > 1 else quantiles[0]
@@ -210,18 +166,8 @@ def _example(found: ExampleImages, order: Sequence[str], zoom: ZoomBox | None) -
     )
     image = found.images[labels[-1]] if found.target is None else found.target
     box = busiest_box(image) if zoom is None else check_fits(zoom, image.shape, found.file)
-    return Example(
-        data_set=found.data_set,
-        file=found.file,
-        index=found.index,
-        mask=found.mask,
-        acceleration=found.acceleration,
-        acs=found.acs,
-        target=found.target,
-        images={label: found.images[label] for label in labels},
-        scores=found.scores,
-        box=box,
-    )
+    shown = {label: found.images[label] for label in labels}
+    return Example(**{**vars(found), "images": shown}, box=box)
 
 
 def _place(example: Example, data_sets: Sequence[str]) -> tuple[object, ...]:

@@ -4,19 +4,17 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from jaxrecon.metrics.example_images import ExampleImages
+from jaxrecon.metrics.example_images import QUANTILE, ExampleImages
 from jaxrecon.metrics.measures import MEASURES
 
 _INCHES = 2.4
 _LETTERS_PER_INCH = 13
 _LETTERS_OF_TITLE = 30
-
-Image = Float32[np.ndarray, "_ _"]
 
 
 def draw_gallery(
@@ -75,7 +73,7 @@ def draw_gallery(
 def _draw_images(
     axes: Sequence[Axes], example: ExampleImages, *, offset: int, is_first: bool
 ) -> None:
-    limit = _grey_limit(example)
+    limit = example.white
     if example.target is not None:
         axes[0].imshow(example.target, cmap="gray", vmin=0, vmax=limit)
         axes[0].set_xlabel(f"scale 0 to {limit:.3g}", fontsize=7)
@@ -102,31 +100,13 @@ def _draw_errors(axes: Sequence[Axes], example: ExampleImages, limit: float) -> 
         fontsize=8,
         transform=axes[0].transAxes,
     )
-    for axis, error in zip(axes[1:], _relative_errors(example).values(), strict=True):
+    for axis, error in zip(axes[1:], example.errors.values(), strict=True):
         axis.imshow(error, cmap="inferno", vmin=0, vmax=limit)
 
 
-def _relative_errors(example: ExampleImages) -> Mapping[str, Image]:
-    target = example.target
-    assert target is not None
-    peak = max(float(target.max()), 1e-30)
-    return {name: np.abs(image - target) / peak for name, image in example.images.items()}
-
-
 def _error_limit(examples: Sequence[ExampleImages]) -> float:
-    errors = [
-        error
-        for example in examples
-        if example.target is not None
-        for error in _relative_errors(example).values()
-    ]
-    return max((float(np.quantile(error, 0.999)) for error in errors), default=0.0) or 1.0
-
-
-def _grey_limit(example: ExampleImages) -> float:
-    if example.target is not None:
-        return float(example.target.max()) or 1.0
-    return max(float(np.quantile(image, 0.999)) for image in example.images.values()) or 1.0
+    errors = [error for example in examples for error in example.errors.values()]
+    return max((float(np.quantile(error, QUANTILE)) for error in errors), default=0.0) or 1.0
 
 
 def _caption(scores: Mapping[str, float]) -> str:

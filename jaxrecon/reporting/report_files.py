@@ -1,9 +1,9 @@
 """All files of a report: made in memory, then written."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jaxrecon.atomic_file import unfinished
 from jaxrecon.errors import InputError
 from jaxrecon.reporting.curves import curve_figure, panels_of
 from jaxrecon.reporting.examples import Example
@@ -68,11 +68,8 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
     """
     try:
         for name, content in contents.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-            unfinished.write_bytes(content)
-            unfinished.replace(path)
+            with unfinished(folder / name) as temporary:
+                temporary.write_bytes(content)
     except OSError as error:
         raise InputError(f"{folder}: expected a folder to write to, found {error}") from None
 

@@ -5,31 +5,21 @@ calibration columns and at least 24 rows.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from jaxrecon.errors import InputError
 from jaxrecon.metrics.scoring import ZERO_FILLED, Batch
-from jaxrecon.physics.cg_sense import cg_sense
+from jaxrecon.physics.espirit import SMALLEST_CALIBRATION
 from jaxrecon.physics.sampling import SamplingMask
-from jaxrecon.physics.total_variation import total_variation_sense
-from jaxrecon.physics.wavelet_sense import wavelet_sense
+from jaxrecon.training.classical_methods import SOLVERS
 from jaxrecon.training.evaluation import JudgedMethod
 from jaxrecon.training.settings import Setting
 
-_SOLVERS: dict[str, Callable[..., Array]] = {
-    "cg_sense": cg_sense,
-    "tv": total_variation_sense,
-    "wavelet": wavelet_sense,
-}
-
-BASELINES = (ZERO_FILLED, *_SOLVERS)
+BASELINES = (ZERO_FILLED, *SOLVERS)
 """All baselines by name; the zero-filled image is always judged."""
-
-# Columns below which ESPIRiT finds no maps, however small its kernel.
-_SMALLEST_CALIBRATION = 6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,13 +46,13 @@ def parse_baseline(text: str) -> Baseline:
         InputError: there is no such method, or the weight is no number.
     """
     name, _, weight = text.partition(":")
-    if name not in _SOLVERS:
+    if name not in SOLVERS:
         raise InputError(f"--baselines: expected some of {', '.join(BASELINES)}, found {text!r}")
     try:
         regularisation = float(weight) if weight else None
     except ValueError:
         raise InputError(f"--baselines: expected a number after ':', found {text!r}") from None
-    solve = _SOLVERS[name]
+    solve = SOLVERS[name]
     options = {} if regularisation is None else {"regularisation": regularisation}
 
     def reconstruct(_variables: PyTree, batch: Batch) -> Array:
@@ -89,9 +79,9 @@ def require_calibration(setting: Setting, masks: Mapping[str, SamplingMask]) -> 
                 f"{volume.path}: expected at least 2 coils for the baselines' sensitivity maps, "
                 f"found {volume.coils}: leave them out of --baselines"
             )
-        if masks[volume.name].acs < _SMALLEST_CALIBRATION:
+        if masks[volume.name].acs < SMALLEST_CALIBRATION:
             raise InputError(
-                f"{volume.path}: expected at least {_SMALLEST_CALIBRATION} calibration columns for "
+                f"{volume.path}: expected at least {SMALLEST_CALIBRATION} calibration columns for "
                 f"the baselines' sensitivity maps, found {masks[volume.name].acs} with "
                 f"{setting.name}: leave them out of --baselines"
             )

@@ -28,7 +28,7 @@ from jaxrecon.metrics.scoring import (
     score_batches,
     zero_filled_images,
 )
-from jaxrecon.physics.espirit import espirit_maps
+from jaxrecon.physics.espirit import column_calibration, espirit_maps, fitting_kernel
 from jaxrecon.physics.sampling import SamplingMask
 from jaxrecon.training.compilation import CompiledByShape
 from jaxrecon.training.datasets import TestSet
@@ -75,10 +75,6 @@ def network_reconstruction(model: nn.Module) -> Reconstruct:
         return model.apply(variables, batch["kspace"], batch["mask"], batch["acs"])
 
     return reconstruct
-
-
-_CALIBRATION_ROWS = 24
-_KERNEL = 6
 
 
 class Evaluator:
@@ -134,11 +130,9 @@ class Evaluator:
 
     def _sensitivity_maps(self, kspace: Array, acs: int) -> Array:
         if acs not in self._map_steps:
-            # Rows are always sampled in full: more of them make up for few columns. So does a
-            # smaller kernel, which has to find enough places along the columns.
-            rows = min(max(acs, _CALIBRATION_ROWS), kspace.shape[-2])
+            calibration = column_calibration(acs, kspace.shape[-2])
             estimate = functools.partial(
-                espirit_maps, calibration=(rows, acs), kernel=min(_KERNEL, acs // 2)
+                espirit_maps, calibration=calibration, kernel=fitting_kernel(calibration)
             )
             split = NamedSharding(self._mesh, PartitionSpec(DATA_AXIS))
             self._map_steps[acs] = CompiledByShape(estimate, out_shardings=split)
@@ -247,7 +241,8 @@ class Evaluator:
         for position in positions:
             batch = score_batch(score, pipeline, protocol, int(position))
             images = batch.images(0)
-            title = slice_title(batch.slices[0])
+            first = batch.slices[0]
+            title = slice_title(first.volume.name, first.index)
             drawn.append((batch.target(0), images[methods[0].name], images[ZERO_FILLED], title))
         return draw_panel(*zip(*drawn, strict=True))
 
@@ -295,11 +290,15 @@ def rows_of(
     )
 
 
-def slice_title(reference: SliceReference) -> str:
-    """A slice's name over a picture, in two lines."""
+def slice_title(file: str, index: int) -> str:
+    """A slice's name over a picture, in two lines.
+
+    Args:
+        file: name of its file.
+        index: its place in the file.
+    """
     # The last two parts tell files apart: "P001/cine_sax.mat".
-    name = "/".join(reference.volume.name.split("/")[-2:])
-    return f"{name}\nslice {reference.index}"
+    return f"{'/'.join(file.split('/')[-2:])}\nslice {index}"
 
 
 def _collect(batches: Iterable[ScoredBatch]) -> dict[str, list[SliceScores]]:

@@ -1,16 +1,16 @@
 """The folder of an evaluation: what belongs in it, and whether it may go on there."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxrecon.atomic_file import write_json
 from jaxrecon.errors import InputError
 from jaxrecon.metrics.results import RESULTS_FILE
-from jaxrecon.training.run_folder import flatten
+from jaxrecon.training.run_folder import differences
 
 SETTINGS_FILE = "evaluation.json"
 PARTIAL = "partial"
@@ -58,12 +58,13 @@ def claim(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> bool
             found = folder / name
             shutil.rmtree(found) if found.is_dir() else found.unlink(missing_ok=True)
     if path.exists() and any((folder / name).exists() for name in (RESULTS_FILE, PARTIAL)):
-        _require_same(folder, _read(path), content)
+        if differing := differences(_read(path), content):
+            raise InputError(
+                f"{folder}: expected a new folder or an earlier attempt at this evaluation, found "
+                f"one with another {differing}: name another --output, or --overwrite to start anew"
+            )
         return (folder / RESULTS_FILE).exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n")
-    unfinished.replace(path)
+    write_json(path, content)
     return False
 
 
@@ -72,15 +73,3 @@ def _read(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected the settings of an evaluation, found {error}") from None
-
-
-def _require_same(folder: Path, found: dict[str, Any], expected: dict[str, Any]) -> None:
-    old, new = flatten(found), flatten(expected)
-    differing = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    if differing:
-        first = differing[0]
-        raise InputError(
-            f"{folder}: expected a new folder or an earlier attempt at this evaluation, found one "
-            f"with another {', '.join(differing[:4])} ({first} = {old.get(first)!r}, not "
-            f"{new.get(first)!r}): name another --output, or --overwrite to start anew"
-        )

@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxrecon.data.image_files import write_png
 from jaxrecon.metrics.example_images import read_example
 from jaxrecon.metrics.results import RESULTS_FILE, Row, write_results
 from jaxrecon.metrics.score_tables import Record, slice_records, volume_records, write_table
 from jaxrecon.metrics.scoring import ZERO_FILLED
 from jaxrecon.metrics.significance import compare_methods
-from jaxrecon.training.evaluation import rows_of
+from jaxrecon.training.evaluation import rows_of, slice_title
 from jaxrecon.training.evaluation_folder import PARTIAL, slug
-from jaxrecon.training.panel import draw_panel, save_png
+from jaxrecon.training.panel import draw_panel
 from jaxrecon.training.setting_scores import SettingScores
 from jaxrecon.training.subset import write_file_list
 
@@ -80,8 +81,7 @@ def _draw_pictures(folder: Path, parts: Sequence[SettingScores]) -> None:
                 example.target,
                 example.images[method],
                 example.images[ZERO_FILLED],
-                # The last two parts tell files apart: "P001/cine_sax.mat".
-                f"{'/'.join(example.file.split('/')[-2:])}\nslice {example.index}",
+                slice_title(example.file, example.index),
             )
             for example in examples
             if example.target is not None
@@ -89,4 +89,4 @@ def _draw_pictures(folder: Path, parts: Sequence[SettingScores]) -> None:
         if drawn:
             name = slug(f"{part.title} {method}")
             picture = draw_panel(*zip(*drawn, strict=True))
-            save_png(folder / "figures" / f"{name}.png", picture)
+            write_png(folder / "figures" / f"{name}.png", picture)

@@ -1,14 +1,11 @@
 """The panel of target, reconstruction, error and zero-filled image of a few slices."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image as PillowImage
 
 Image = Float32[np.ndarray, "_ _"]
 
@@ -55,11 +52,3 @@ def draw_panel(
         axis_row[0].set_ylabel(titles[row], fontsize=7)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def save_png(path: Path, image: UInt8[np.ndarray, "height width 3"]) -> None:
-    """Write an RGB image; it is never seen half-written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    PillowImage.fromarray(image).save(unfinished, format="PNG")
-    unfinished.replace(path)

@@ -23,19 +23,17 @@ from jaxrecon.data.undersampling import UndersampledScan
 from jaxrecon.errors import InputError
 from jaxrecon.metrics.example_images import ExampleImages
 from jaxrecon.metrics.scan_scores import ScanScores
-from jaxrecon.physics.cg_sense import cg_sense
 from jaxrecon.physics.cropping import center_crop
-from jaxrecon.physics.espirit import espirit_maps
-from jaxrecon.physics.total_variation import total_variation_sense
-from jaxrecon.physics.wavelet_sense import wavelet_sense
+from jaxrecon.physics.espirit import SMALLEST_CALIBRATION, espirit_maps, fitting_kernel
 from jaxrecon.physics.zero_filled import zero_filled
 from jaxrecon.training import run_folder
+from jaxrecon.training.classical_methods import SOLVERS
 from jaxrecon.training.compilation import CompiledByShape
 from jaxrecon.training.trained_network import TrainedNetwork, network_of_run, network_of_weights
 from jaxrecon.weight_store import SPEC_FILE
 
-_KERNEL = 6  # rows and columns of ESPIRiT's kernel
-_SMALLEST_CALIBRATION = 6
+# Least squares alone fill in nothing that one coil did not sample.
+_NEED_SEVERAL_COILS = ("cg_sense",)
 
 Images = Float32[np.ndarray, "slices rows columns"] | Complex64[np.ndarray, "slices rows columns"]
 
@@ -66,15 +64,14 @@ class Batch:
         coils = self.kspace.shape[1]
         if coils < 2:
             raise InputError(f"ESPIRiT: expected at least 2 coils, found {coils}")
-        if min(self.calibration) < _SMALLEST_CALIBRATION:
+        if min(self.calibration) < SMALLEST_CALIBRATION:
             rows, columns = self.calibration
-            least = f"{_SMALLEST_CALIBRATION} x {_SMALLEST_CALIBRATION}"
+            least = f"{SMALLEST_CALIBRATION} x {SMALLEST_CALIBRATION}"
             raise InputError(
                 f"ESPIRiT: expected a fully sampled centre of at least {least} samples, found "
                 f"{rows} x {columns}"
             )
-        # A smaller kernel finds enough places in a narrow region.
-        kernel = min(_KERNEL, min(self.calibration) // 2)
+        kernel = fitting_kernel(self.calibration)
         return _espirit(self.kspace, calibration=self.calibration, kernel=kernel)
 
     @property
@@ -125,14 +122,9 @@ def _zero_filled(options: Options) -> Method:  # noqa: ARG001
     return Method("zero_filled", lambda batch: compiled(batch.kspace))
 
 
-def _solver(
-    name: str,
-    solve: Callable[..., Array],
-    options: Options,
-    *,
-    takes_one_coil: bool,
-) -> Method:
+def _solver(name: str, options: Options) -> Method:
     """A solver of the SENSE problem with ESPIRiT maps."""
+    solve = SOLVERS[name]
     defaults = inspect.signature(solve).parameters
     settings = {
         field: defaults[field].default if value is None else value
@@ -141,7 +133,7 @@ def _solver(
     compiled = jax.jit(functools.partial(solve, **settings))
 
     def reconstruct(batch: Batch) -> Array:
-        maps = batch.maps_or_ones if takes_one_coil else batch.maps
+        maps = batch.maps if name in _NEED_SEVERAL_COILS else batch.maps_or_ones
         return compiled(batch.kspace, batch.mask, maps)
 
     return Method(name, reconstruct, gives_complex=True, settings=settings)
@@ -149,9 +141,7 @@ def _solver(
 
 METHODS: Mapping[str, Callable[[Options], Method]] = {
     "zero_filled": _zero_filled,
-    "cg_sense": functools.partial(_solver, "cg_sense", cg_sense, takes_one_coil=False),
-    "tv": functools.partial(_solver, "tv", total_variation_sense, takes_one_coil=True),
-    "wavelet": functools.partial(_solver, "wavelet", wavelet_sense, takes_one_coil=True),
+    **{name: functools.partial(_solver, name) for name in SOLVERS},
 }
 """Methods that need no training, by name."""
 

@@ -1,12 +1,13 @@
 """The folder of a run: its configuration, and whether it may go on there."""
 
 import json
-import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from jaxrecon.atomic_file import write_json
 from jaxrecon.errors import InputError
 
 CONFIG_FILE = "config.json"
@@ -23,6 +24,30 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
     for name, value in config.items():
         fields |= flatten(value, f"{prefix}.{name}" if prefix else name)
     return fields
+
+
+def differences(found: Any, expected: Any, ignored: Collection[str] = ()) -> str:
+    """Which fields of two configurations differ, the first of them with both values.
+
+    Args:
+        found: a configuration, as JSON values.
+        expected: another one.
+        ignored: dotted names of fields that may differ.
+
+    Returns:
+        At most four fields, such as "seed, name (seed = 1, not 2)"; empty if none differ.
+    """
+    old, new = flatten(found), flatten(expected)
+    differing = [
+        name
+        for name in sorted(old.keys() | new.keys())
+        if name not in ignored and old.get(name) != new.get(name)
+    ]
+    if not differing:
+        return ""
+    first = differing[0]
+    values = f"{first} = {old.get(first)!r}, not {new.get(first)!r}"
+    return f"{', '.join(differing[:4])} ({values})"
 
 
 def as_json(config: ConfigDict) -> dict[str, Any]:
@@ -49,24 +74,13 @@ def claim(folder: Path, config: ConfigDict) -> bool:
     path = folder / CONFIG_FILE
     content = as_json(config)
     if path.exists() and any((folder / "checkpoints" / "last").glob("[0-9]*")):
-        found, expected = flatten(read_config(folder)), flatten(content)
-        differing = [
-            name
-            for name in sorted(found.keys() | expected.keys())
-            if name not in _FREE and found.get(name) != expected.get(name)
-        ]
-        if differing:
-            first = differing[0]
+        if differing := differences(read_config(folder), content, _FREE):
             raise InputError(
                 f"{folder}: expected a new folder or an earlier attempt at this run, found a run "
-                f"with another {', '.join(differing[:4])} ({first} = {found.get(first)!r}, not "
-                f"{expected.get(first)!r}): name another --workdir"
+                f"with another {differing}: name another --workdir"
             )
         return True
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n")
-    unfinished.replace(path)
+    write_json(path, content)
     return False
 
 

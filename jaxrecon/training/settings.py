@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from jaxrecon.data.pipeline import Pipeline
 from jaxrecon.errors import InputError
 from jaxrecon.physics.mask_families import FRACTION_FAMILIES
-from jaxrecon.physics.sampling import MaskSpec, SamplingMask
+from jaxrecon.physics.sampling import ACQUIRED, MaskSpec, SamplingMask
 from jaxrecon.training.datasets import TestSet, evaluation_masks, evaluation_pipeline
-
-ACQUIRED = "acquired"
-"""Family, in results, of the masks that files bring along."""
 
 
 @dataclasses.dataclass(frozen=True)

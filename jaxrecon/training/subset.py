@@ -7,11 +7,11 @@ larger one.
 
 import dataclasses
 import hashlib
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from jaxrecon.atomic_file import unfinished
 from jaxrecon.data.plan import list_slices
 from jaxrecon.data.volume import Volume
 from jaxrecon.errors import InputError
@@ -236,7 +236,5 @@ def write_file_list(path: Path, slices: Mapping[str, Sequence[int]], comment: st
         is_run = ordered == list(range(ordered[0], ordered[-1] + 1))
         text = f"{ordered[0]}-{ordered[-1]}" if is_run else ",".join(map(str, ordered))
         lines.append(f"{name}\t{text}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text("\n".join(lines) + "\n")
-    unfinished.replace(path)
+    with unfinished(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-from PIL import Image
 
-from jaxrecon.training.panel import draw_panel, save_png
+from jaxrecon.training.panel import draw_panel
 
 
 def targets(count=2, height=24, width=20):
@@ -60,11 +59,3 @@ def test_constant_images_are_drawn(value):
 def test_slices_of_different_sizes_share_a_panel():
     images = [*targets(1, 24, 20), *targets(1, 10, 31)]
     assert draw_panel(images, images, images, ["a", "b"]).ndim == 3
-
-
-def test_a_png_reads_back(tmp_path):
-    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
-    save_png(tmp_path / "figures" / "a.png", picture)
-    with Image.open(tmp_path / "figures" / "a.png") as image:
-        np.testing.assert_array_equal(np.asarray(image), picture)
-    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["a.png"]
