@@ -156,6 +156,15 @@ def test_pictures_say_what_they_are(tmp_path):
         np.testing.assert_array_equal(np.asarray(image), picture)
 
 
+def test_a_picture_may_say_nothing(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    write_png(tmp_path / "figures" / "a.png", picture)
+    with Image.open(tmp_path / "figures" / "a.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), picture)
+        assert not image.text
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["a.png"]
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".npy", ".nii", ".nii.gz"])
 def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch, suffix):
     """As a full disk makes it: the file is written, and moving it to its place fails."""
