@@ -68,7 +68,7 @@ def prior_config() -> ConfigDict:
     prior.reduction = (
         "token"  # loss token by token; "image": cosine averaged over tokens (the code)
     )
-    prior.memory = 4_000_000_000  # bytes on the device for references; beyond, they are drawn anew
+    prior.memory = 4_000_000_000  # bytes for references on the device; more are drawn anew
     prior.prompt = ""  # for "language"
     prior.perturbations = 100  # for "language": of the prompt's embeddings, for each image
     prior.perturbation_std = 0.03  # for "language"; the code has 0.02

@@ -71,7 +71,7 @@ def open_prior(config: Mapping[str, Any]) -> SemanticPrior:
     """The prior that an experiment names.
 
     Args:
-        config: `config.prior` of `jaxrecon.scan_config`; `name` is a module of `jaxrecon.priors`, or
+        config: `config.prior` of `jaxrecon.scan_config`; `name` is a module of `jaxrecon.priors` or
             the dotted name of any module, that defines `open_prior(config)`.
 
     Raises:
