@@ -1,7 +1,7 @@
 """What a reconstruction needs of a semantic prior, whichever encoder and evidence it is made of.
 
-A prior is a module of `jaxrecon.priors` with `open_prior(config) -> SemanticPrior`: "image" and
-"language" are two.
+A prior is a module of `jaxrecon.priors` with `open_prior(config) -> SemanticPrior` and, for
+`jaxrecon.embed`, `open_embedder(config) -> Embedder`: "image" and "language" are two.
 """
 
 import dataclasses
@@ -13,6 +13,9 @@ from jaxtyping import Array, Complex, Float, Float32, PyTree
 
 import jaxrecon.priors
 from jaxrecon.plugin import find_module
+
+PLUGIN_FUNCTIONS = ("open_prior", "open_embedder")
+"""What a module must define to be a prior; see `jaxrecon.priors.embedder` for the second."""
 
 
 class PriorLoss(NamedTuple):
@@ -72,11 +75,11 @@ def open_prior(config: Mapping[str, Any]) -> SemanticPrior:
 
     Args:
         config: `config.prior` of `jaxrecon.scan_config`; `name` is a module of `jaxrecon.priors` or
-            the dotted name of any module, that defines `open_prior(config)`.
+            the dotted name of any module, that defines `PLUGIN_FUNCTIONS`.
 
     Raises:
         InputError: there is no such module, its embeddings or weights are missing, or they do not
             belong together.
     """
-    module = find_module(jaxrecon.priors, config["name"], ["open_prior"], field="prior.name")
+    module = find_module(jaxrecon.priors, config["name"], PLUGIN_FUNCTIONS, field="prior.name")
     return module.open_prior(config)
