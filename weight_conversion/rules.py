@@ -46,6 +46,93 @@ class Rule:
     transform: Callable[[np.ndarray], np.ndarray] = as_is
 
 
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A source entry that becomes a parameter, or one position of it.
+
+    Attributes:
+        key: of the entry.
+        transform: applied to the entry's array.
+        position: along the parameter's leading axis; None where the entry is all of it.
+    """
+
+    key: str
+    transform: Callable[[np.ndarray], np.ndarray]
+    position: int | None
+
+
+def assign(
+    source: Mapping[str, tuple[int, ...]],
+    rules: Sequence[Rule],
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    name: str,
+) -> dict[str, tuple[Piece, ...]]:
+    """Find the place of every entry of a state dict by a conversion table; no array is needed.
+
+    Args:
+        source: shapes by key.
+        rules: every key must match exactly one.
+        shapes: shape of every parameter by "/"-joined path; each must be filled exactly once.
+        name: the source, for messages.
+
+    Returns:
+        What each parameter is made of, in the order of the positions.
+
+    Raises:
+        InputError: naming all keys without a rule, parameters without a source and shapes that
+            differ, in one line.
+        ValueError: two rules match one key: the table itself is wrong.
+    """
+    problems: list[str] = []
+    found: dict[str, dict[int | None, Piece]] = {}
+    results: dict[str, list[tuple[int, ...]]] = {}
+    for key, shape in source.items():
+        matches = [(rule, match) for rule in rules if (match := re.fullmatch(rule.pattern, key))]
+        if len(matches) > 1:
+            raise ValueError(f"{key} matches {[rule.pattern for rule, _ in matches]}")
+        if not matches:
+            problems.append(f"unexpected {key} {_text(shape)}")
+            continue
+        rule, match = matches[0]
+        if rule.target is None:
+            continue
+        path = match.expand(rule.target)
+        stack = match.groupdict().get("stack")
+        position = None if stack is None else int(stack)
+        if position in found.setdefault(path, {}):
+            problems.append(f"a second source {key} for {path}")
+        found[path][position] = Piece(key, rule.transform, position)
+        try:
+            result = rule.transform(np.broadcast_to(np.float32(0), shape)).shape
+        except ValueError:
+            problems.append(f"{key} has shape {_text(shape)}")
+        else:
+            results.setdefault(path, []).append(result)
+    for path, pieces in found.items():
+        made = results.get(path, [])
+        positions = sorted(position for position in pieces if position is not None)
+        if path not in shapes:
+            problems.append(f"no parameter {path} in the model")
+        elif None not in pieces and positions != list(range(len(pieces))):
+            problems.append(f"positions {positions} for {path} are not 0 to {len(pieces) - 1}")
+        elif len(set(made)) > 1:
+            problems.append(f"entries of different shapes for {path}")
+        elif made:
+            shape = made[0] if None in pieces else (len(pieces), *made[0])
+            if shape != shapes[path]:
+                problems.append(f"{path} is {_text(shape)}, not {shapes[path]}")
+    problems += [f"nothing for {path}" for path in shapes if path not in found]
+    if problems:
+        shown = "; ".join(problems[:8])
+        more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
+        raise InputError(f"{name}: {len(problems)} entries do not fit: {shown}{more}")
+    return {
+        path: tuple(sorted(pieces.values(), key=lambda piece: piece.position or 0))
+        for path, pieces in found.items()
+    }
+
+
 def convert(
     source: Mapping[str, np.ndarray],
     rules: Sequence[Rule],
@@ -65,51 +152,17 @@ def convert(
         Contiguous arrays by parameter path.
 
     Raises:
-        InputError: naming all keys without a rule, parameters without a source and shapes that
-            differ, in one line.
-        ValueError: two rules match one key: the table itself is wrong.
+        InputError: see `assign`.
+        ValueError: see `assign`.
     """
-    problems: list[str] = []
-    pieces: dict[str, dict[int, np.ndarray]] = {}
-    for key, array in source.items():
-        matches = [(rule, match) for rule in rules if (match := re.fullmatch(rule.pattern, key))]
-        if len(matches) > 1:
-            raise ValueError(f"{key} matches {[rule.pattern for rule, _ in matches]}")
-        if not matches:
-            problems.append(f"unexpected {key} {_shape(array)}")
-            continue
-        rule, match = matches[0]
-        if rule.target is None:
-            continue
-        path = match.expand(rule.target)
-        stack = match.groupdict().get("stack")
-        position = -1 if stack is None else int(stack)
-        if path in pieces and position in pieces[path]:
-            problems.append(f"a second source {key} for {path}")
-        try:
-            pieces.setdefault(path, {})[position] = rule.transform(array)
-        except ValueError:
-            problems.append(f"{key} has shape {_shape(array)}")
+    source_shapes = {key: array.shape for key, array in source.items()}
     converted = {}
-    for path, parts in pieces.items():
-        if path not in shapes:
-            problems.append(f"no parameter {path} in the model")
-        elif -1 not in parts and sorted(parts) != list(range(len(parts))):
-            problems.append(f"positions {sorted(parts)} for {path} are not 0 to {len(parts) - 1}")
-        elif len({part.shape for part in parts.values()}) > 1:
-            problems.append(f"entries of different shapes for {path}")
-        else:
-            array = parts[-1] if -1 in parts else np.stack([parts[i] for i in sorted(parts)])
-            if array.shape != shapes[path]:
-                problems.append(f"{path} is {_shape(array)}, not {shapes[path]}")
-            converted[path] = np.asarray(array, order="C")
-    problems += [f"nothing for {path}" for path in shapes if path not in pieces]
-    if problems:
-        shown = "; ".join(problems[:8])
-        more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
-        raise InputError(f"{name}: {len(problems)} entries do not fit: {shown}{more}")
+    for path, pieces in assign(source_shapes, rules, shapes, name=name).items():
+        arrays = [piece.transform(source[piece.key]) for piece in pieces]
+        array = arrays[0] if pieces[0].position is None else np.stack(arrays)
+        converted[path] = np.asarray(array, order="C")
     return converted
 
 
-def _shape(array: np.ndarray) -> str:
-    return f"({', '.join(map(str, array.shape))})"
+def _text(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, shape))})"

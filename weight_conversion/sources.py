@@ -123,6 +123,45 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     }
 
 
+def load_pickle(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """Load a state dict from one of torch's pickle files, see `read_state_dict`.
+
+    Args:
+        path: the file.
+        mmap: map it into memory instead of reading it; older files than torch 1.6's cannot be.
+
+    Returns:
+        Torch's tensors by key.
+
+    Raises:
+        InputError: the file is damaged, of another kind, or torch is absent.
+    """
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise InputError(
+            f"{path}: expected torch to be installed to read a pickle, found none: "
+            'pip install "jaxrecon[convert]"'
+        ) from None
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # torch raises whatever its unpickler meets in a damaged file
+        reason = str(error).split("\n", 1)[0]
+        raise InputError(
+            f"{path}: expected a torch checkpoint of plain tensors, found {reason}"
+        ) from None
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise InputError(f"{path}: expected a state dict, found {type(content).__name__}")
+    for key, value in content.items():
+        if not isinstance(value, torch.Tensor):
+            raise InputError(
+                f"{path}: expected tensors only, found {type(value).__name__} under {key!r}"
+            )
+    return dict(content)
+
+
 def _files_in(folder: Path) -> tuple[Path, ...]:
     for name in (*_SAFETENSORS, *_PICKLES):
         if (folder / name).is_file():
@@ -186,27 +225,5 @@ def _download(identifier: str, names: tuple[str, ...]) -> Path:
 
 
 def _read_pickle(path: Path) -> dict[str, np.ndarray]:
-    try:
-        import torch
-    except ModuleNotFoundError:
-        raise InputError(
-            f"{path}: expected torch to be installed to read a pickle, found none: "
-            'pip install "jaxrecon[convert]"'
-        ) from None
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler meets in a damaged file
-        reason = str(error).split("\n", 1)[0]
-        raise InputError(
-            f"{path}: expected a torch checkpoint of plain tensors, found {reason}"
-        ) from None
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not content:
-        raise InputError(f"{path}: expected a state dict, found {type(content).__name__}")
-    for key, value in content.items():
-        if not isinstance(value, torch.Tensor):
-            raise InputError(
-                f"{path}: expected tensors only, found {type(value).__name__} under {key!r}"
-            )
-    return {key: value.detach().float().numpy() for key, value in content.items()}
+    tensors = load_pickle(path)
+    return {key: value.detach().float().numpy() for key, value in tensors.items()}
