@@ -9,6 +9,8 @@ difference of nearly equal numbers can occur, whatever the temperature.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -61,6 +63,22 @@ CODE = Contrast(reduction="image")
 """The authors' released code for images, there after a PCA of each level."""
 CODE_LANGUAGE = Contrast(temperature=0.1, negative_temperature=0.7, reduction="image")
 """The released code's loss for language embeddings: negatives push less than positives pull."""
+
+
+def contrast_of(config: Mapping[str, Any]) -> Contrast:
+    """The variant that an experiment names.
+
+    Args:
+        config: `config.prior` of `jaxrecon.scan_config`.
+
+    Raises:
+        InputError: a setting is not usable.
+    """
+    return Contrast(
+        temperature=float(config["temperature"]),
+        negative_temperature=float(config["negative_temperature"]) or None,
+        reduction=config["reduction"],
+    )
 
 
 def unit_tokens(

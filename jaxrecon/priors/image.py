@@ -15,7 +15,7 @@ from jaxrecon.encoders.store import Encoder, open_encoder
 from jaxrecon.encoders.vit import VisionTransformer
 from jaxrecon.errors import InputError
 from jaxrecon.priors.bank import Bank, bank_bytes, draw_images, load_bank
-from jaxrecon.priors.contrastive import Contrast
+from jaxrecon.priors.contrastive import contrast_of
 from jaxrecon.priors.embedder import Embedder
 from jaxrecon.priors.embeddings import (
     NEGATIVE,
@@ -160,11 +160,7 @@ def _open_encoder(config: Mapping[str, Any]) -> tuple[ImagePrior, Encoder]:
     prior = ImagePrior(
         network=VisionTransformer(spec, layers, size, dtype),
         preprocessing=Preprocessing(config["preprocessing"], size, statistics),
-        contrast=Contrast(
-            temperature=float(config["temperature"]),
-            negative_temperature=float(config["negative_temperature"]) or None,
-            reduction=config["reduction"],
-        ),
+        contrast=contrast_of(config),
         weights=weights,
     )
     return prior, encoder

@@ -1,3 +1,6 @@
+import functools
+import shutil
+
 import h5py
 import jax
 import jax.numpy as jnp
@@ -9,7 +12,7 @@ from jaxrecon.encoders.spec import CLIP_PIXELS, IMAGENET, PublishedEncoder, ViTS
 from jaxrecon.errors import InputError
 from jaxrecon.priors import semantic_prior
 from jaxrecon.priors.embedder import open_embedder
-from jaxrecon.priors.embeddings import NEGATIVE, POSITIVE, check_embeddings, create_embeddings
+from jaxrecon.priors.embeddings import NEGATIVE, POSITIVE, create_embeddings
 from jaxrecon.priors.semantic_prior import open_prior
 from jaxrecon.scan_config import prior_config
 
@@ -30,10 +33,12 @@ SPEC = ViTSpec(
 COUNTS = {POSITIVE: 9, NEGATIVE: 7}
 
 
-@pytest.fixture(autouse=True)
-def _tiny(monkeypatch):
-    tiny = PublishedEncoder(SPEC, CLIP_PIXELS, "clip", "nobody/tiny")
-    monkeypatch.setitem(spec_module.PUBLISHED, "tiny", tiny)
+@pytest.fixture(autouse=True, scope="module")
+def _tiny():
+    with pytest.MonkeyPatch.context() as patch:
+        tiny = PublishedEncoder(SPEC, CLIP_PIXELS, "clip", "nobody/tiny")
+        patch.setitem(spec_module.PUBLISHED, "tiny", tiny)
+        yield
 
 
 def configuration(path="", **fields):
@@ -76,10 +81,16 @@ def path(tmp_path):
     return tmp_path / "priors.h5"
 
 
-def test_a_prior_is_what_its_configuration_says(path):
-    config = configuration(path)
-    raw = write(path, config)
-    prior = open_prior(config)
+@pytest.fixture(scope="module")
+def written(_tiny, tmp_path_factory):
+    """A file of the default settings, and its raw embeddings."""
+    path = tmp_path_factory.mktemp("priors") / "priors.h5"
+    return path, write(path, configuration())
+
+
+def test_a_prior_is_what_its_configuration_says(written):
+    path, raw = written
+    prior = open_prior(configuration(path))
     assert prior.name == "random encoder (seed 0)"
     assert prior.is_random
     assert prior.levels == ("layer1", "layer3", "layer4")
@@ -130,26 +141,29 @@ def test_the_loss_does_not_depend_on_scale_and_leads_from_negatives_to_positives
     config = configuration(path, preprocessing=preprocessing, components=[4, 6, 8])
     write(path, config)
     prior = open_prior(config)
-    loss = jax.jit(lambda arrays, image: prior.loss(arrays, image).total)
-    slope = jax.jit(jax.grad(lambda image, arrays: prior.loss(arrays, image).total.sum()))
+
+    @jax.jit
+    @functools.partial(jax.grad, has_aux=True)
+    def slope(image, arrays):
+        total = prior.loss(arrays, image).total
+        return total.sum(), total
+
     near, far = smooth(4, 7), images(4, 7)
-    assert loss(prior.arrays, near).max() < loss(prior.arrays, far).min()
-    expected = loss(prior.arrays, far)
+    gradient, expected = slope(far, prior.arrays)
+    assert slope(near, prior.arrays)[1].max() < expected.min()
     for scale in (1e-6, 1e6):
-        np.testing.assert_allclose(loss(prior.arrays, far * scale), expected, rtol=1e-4)
-    gradient = slope(far, prior.arrays)
+        np.testing.assert_allclose(slope(far * scale, prior.arrays)[1], expected, rtol=1e-4)
     # A function of the direction alone has no slope along its argument.
     along = jnp.sum(gradient * far, axis=(1, 2)).real
     size = jnp.linalg.norm(gradient, axis=(1, 2)) * jnp.linalg.norm(far, axis=(1, 2))
     assert (jnp.abs(along) < 1e-4 * size).all()
     step = 0.02 * jnp.linalg.norm(far) / jnp.linalg.norm(gradient)
-    assert (loss(prior.arrays, far - step * jnp.conj(gradient)) < expected).all()
+    assert (slope(far - step * jnp.conj(gradient), prior.arrays)[1] < expected).all()
 
 
-def test_references_that_do_not_fit_are_drawn_anew(path):
-    config = configuration(path)
-    write(path, config)
-    whole = open_prior(config)
+def test_references_that_do_not_fit_are_drawn_anew(written):
+    path, _ = written
+    whole = open_prior(configuration(path))
     size = whole.provenance["reference_bytes"]
     prior = open_prior(configuration(path, memory=size // 2))
     assert prior.provenance["images_at_once"] == {POSITIVE: 4, NEGATIVE: 3}
@@ -179,20 +193,17 @@ def test_layers_image_size_and_statistics_can_be_chosen(path):
         open_prior({**config, "image_size": 0})
 
 
-def test_half_precision_gives_nearly_the_same_loss(path):
-    config = configuration(path)
-    write(path, config)
-    half = configuration(path)
+def test_half_precision_gives_nearly_the_same_loss(written):
+    half = configuration(written[0])
     half["encoder"]["dtype"] = "bfloat16"
-    priors = [open_prior(config), open_prior(half)]
+    priors = [open_prior(configuration(written[0])), open_prior(half)]
     found = [jax.jit(prior.loss)(prior.arrays, images(2, 3)).total for prior in priors]
     np.testing.assert_allclose(found[1], found[0], rtol=0.05)
     assert priors[1].arrays["encoder"]["block0"]["query"]["kernel"].dtype == jnp.bfloat16
 
 
-def test_a_prior_of_another_encoder_is_refused(path):
-    config = configuration(path)
-    write(path, config)
+def test_a_prior_of_another_encoder_is_refused(written):
+    path, _ = written
     other = configuration(path)
     other["encoder"]["seed"] = 1
     with pytest.raises(InputError, match=r"of random encoder \(seed 1\), .* found .* \(seed 0\)"):
@@ -203,17 +214,12 @@ def test_a_prior_of_another_encoder_is_refused(path):
         open_prior(configuration(path, layers=(0, 4), level_weights=(1.0, 1.0)))
 
 
-def test_an_empty_class_is_refused(path):
-    config = configuration(path)
-    embedder = open_embedder(config)
-    one = jax.jit(embedder.embed)(embedder.arrays, images(1), jnp.arange(1))
-    with create_embeddings(path, embedder.provenance) as writer:
-        for kind in (POSITIVE, NEGATIVE):
-            writer.append(kind, [np.asarray(level) for level in one], ["one"])
+def test_an_empty_class_is_refused(path, written):
+    shutil.copy(written[0], path)
     with h5py.File(path, "r+") as file:
         del file[NEGATIVE]
-    with pytest.raises(InputError, match="images of both classes, found 1 positive and 0 negative"):
-        open_prior(config)
+    with pytest.raises(InputError, match="images of both classes, found 9 positive and 0 negative"):
+        open_prior(configuration(path))
 
 
 def test_settings_that_are_not_usable_are_named(path):

@@ -1,0 +1,264 @@
+r"""Embed auxiliary images, the references of a semantic prior: `python -m jaxrecon.embed`.
+
+    python -m jaxrecon.embed --config experiments/semantic_inr.py \
+        --config.auxiliary.root=/data/knee/multicoil_train --output priors/knee.h5
+
+Reads fully sampled scans, undersamples them by the masks of `config.auxiliary.mask`, and writes
+what the encoder of `config.prior` sees in both images of every slice. A reconstruction with the
+same `config.prior` takes the file as `--config.prior.embeddings=priors/knee.h5`.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from jaxtyping import Array, PyTree
+from ml_collections import ConfigDict, config_flags
+from tqdm import tqdm
+
+from jaxrecon import command_line
+from jaxrecon.data.pipeline import Pipeline
+from jaxrecon.data.plan import SliceReference
+from jaxrecon.errors import InputError
+from jaxrecon.physics.sampling import SamplingMask
+from jaxrecon.priors import auxiliary
+from jaxrecon.priors.contrastive import Contrast, contrast_of
+from jaxrecon.priors.embedder import Embedder, open_embedder
+from jaxrecon.priors.embeddings import (
+    NEGATIVE,
+    POSITIVE,
+    EmbeddingFile,
+    EmbeddingWriter,
+    check_embeddings,
+    create_embeddings,
+)
+from jaxrecon.priors.separation import separation
+from jaxrecon.training.compilation import use_compilation_cache
+from jaxrecon.training.datasets import load_volumes, origin_of, training_masks
+from jaxrecon.training.provenance import provenance
+
+# The program's own, so that it can be imported beside other programs.
+_FLAGS = flags.FlagValues()
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Experiment: a file with get_config().", flag_values=_FLAGS
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "File of embeddings to write (.h5).", required=True, flag_values=_FLAGS
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 4, "Slices at a time, two images each.", 1, flag_values=_FLAGS
+)
+_THREADS = flags.DEFINE_integer("threads", 2, "Threads that read.", 0, flag_values=_FLAGS)
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the file.", flag_values=_FLAGS)
+flags.mark_flag_as_required("config", flag_values=_FLAGS)
+
+
+class Batch(NamedTuple):
+    """Slices to be embedded.
+
+    Attributes:
+        arrays: what `Pipeline` made of them.
+        slices: the slices, without the repeats that fill the batch.
+        masks: their masks.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    slices: Sequence[SliceReference]
+    masks: Sequence[SamplingMask]
+
+
+def main() -> None:
+    """Run the program."""
+    # ---- Which images ----------------------------------------------------------------------------
+    config = command_line.configuration(_CONFIG)
+    output = Path(_OUTPUT.value)
+    _require_scan_experiment(config)
+    if output.exists() and not _OVERWRITE.value:
+        raise InputError(f"--output: expected a new file, found {output}; --overwrite replaces it")
+    chosen = config.auxiliary.to_dict()
+    if not chosen["root"]:
+        raise InputError("auxiliary.root: expected a folder of fully sampled scans, found none")
+    volumes = load_volumes(
+        chosen["root"],
+        chosen["layout"],
+        contrasts=tuple(chosen["contrasts"]),
+        contains=chosen["contains"],
+        with_maxima=False,
+    )
+    found = len(volumes)
+    volumes = auxiliary.choose_files(volumes, chosen["files"])
+    auxiliary.require_usable(volumes, chosen["positive"])
+    pipelines = auxiliary.plan_batches(
+        volumes,
+        {volume.name: auxiliary.middle_slices(volume, chosen["slices"]) for volume in volumes},
+        training_masks(chosen["mask"]),
+        _BATCH_SIZE.value,
+    )
+    # Every mask is drawn before anything is computed, so that settings that do not fit show now.
+    masks = {
+        f"{source.volume.path}, slice {source.index}": pipeline.mask_of(number)
+        for pipeline in pipelines
+        for number, source in enumerate(pipeline.slices)
+    }
+    acceleration = float(np.mean([mask.effective_acceleration for mask in masks.values()]))
+    acs = auxiliary.smallest_calibration(masks) if chosen["positive"] == "tv" else 0
+    origin = origin_of(volumes[0])
+    print(
+        f"images: {len(masks)} slices of {len(volumes)} of {found} files, positives "
+        f"{chosen['positive']}, negatives by {chosen['mask']['family']} masks, effective "
+        f"R = {acceleration:.2f}{f'; the first is {origin}' if origin else ''}"
+    )
+
+    # ---- The encoder -----------------------------------------------------------------------------
+    use_compilation_cache()
+    embedder = open_embedder(config.prior.to_dict())
+    contrast = contrast_of(config.prior.to_dict())
+    print(f"encoder: {embedder.name}")
+    details = {
+        "auxiliary": chosen,
+        "prior": config.prior.to_dict(),
+        "seed": config.seed,
+        "files": [volume.name for volume in volumes],
+        "origin": origin,
+        "effective_acceleration": acceleration,
+        **provenance(),
+    }
+    about = dataclasses.replace(
+        embedder.provenance, details={**embedder.provenance.details, **details}
+    )
+
+    # ---- Embed -----------------------------------------------------------------------------------
+    start = time.perf_counter()
+    undersampled = (POSITIVE, NEGATIVE) if chosen["positive"] == "tv" else (NEGATIVE,)
+    seeds = np.random.default_rng(config.seed).integers(2**31, size=(len(masks), 2))
+    step = _make_step(embedder, chosen["positive"], acs)
+    weights = jax.device_put(embedder.arrays)
+    with (
+        create_embeddings(output, about) as writer,
+        tqdm(total=len(masks), unit="slice", disable=None, leave=False) as bar,
+    ):
+        for batch in _batches(pipelines):
+            count = len(batch.slices)
+            mine, seeds = seeds[:count], seeds[count:]
+            levels = step(weights, batch.arrays, np.resize(mine, (_BATCH_SIZE.value, 2)))
+            _append(writer, embedder, batch, levels, undersampled)
+            bar.update(count)
+    seconds = time.perf_counter() - start
+
+    # ---- What it is worth ------------------------------------------------------------------------
+    file = check_embeddings(output)
+    print(
+        f"{output}: {file.images[POSITIVE]} positive and {file.images[NEGATIVE]} negative "
+        f"embeddings at {len(file.shapes)} levels, {output.stat().st_size / 1e6:,.1f} MB, "
+        f"in {seconds:.0f} s"
+    )
+    for level in about.levels:
+        print(_separation_line(file, level, contrast))
+
+
+def _require_scan_experiment(config: ConfigDict) -> None:
+    for field in ("auxiliary", "prior"):
+        if field not in config:
+            raise InputError(
+                f"--config: expected an experiment on one scan, as `jaxrecon.scan_config` has it, "
+                f"found one without the field {field}"
+            )
+
+
+def _batches(pipelines: Sequence[Pipeline]) -> Iterator[Batch]:
+    """All slices, a batch at a time."""
+    for pipeline in pipelines:
+        plan = pipeline.evaluation_plan()
+        read = pipeline.evaluation_batches(threads=_THREADS.value)
+        with contextlib.closing(read):
+            for arrays, numbers, counts in zip(read, plan.slice_ids, plan.weights, strict=True):
+                # Repeats fill a batch at its end.
+                numbers = numbers[counts > 0].tolist()
+                yield Batch(
+                    arrays,
+                    [pipeline.slices[number] for number in numbers],
+                    [pipeline.mask_of(number) for number in numbers],
+                )
+
+
+def _make_step(embedder: Embedder, positive: str, acs: int) -> Any:
+    """Embeddings of both images of every slice, a compiled program for each shape of the batch."""
+
+    @functools.partial(jax.jit, static_argnames="crop")
+    def compute(
+        weights: PyTree, kspace: Array, mask: Array, target: Array, seeds: Array,
+        crop: tuple[int, int],
+    ) -> list[tuple[Array, Array]]:  # fmt: skip
+        if positive == "tv":
+            images = auxiliary.total_variation_and_zero_filled(kspace, mask, acs, crop)
+        else:
+            images = auxiliary.target_and_zero_filled(kspace, target, crop)
+        both = jnp.concatenate(images)
+        levels = embedder.embed(weights, both, seeds.T.reshape(-1))
+        return [(level[: len(level) // 2], level[len(level) // 2 :]) for level in levels]
+
+    def step(weights: PyTree, arrays: Mapping[str, np.ndarray], seeds: np.ndarray) -> Any:
+        rows, columns = arrays["crop"][0].tolist()
+        fields = (arrays[name] for name in ("kspace", "mask", "target"))
+        return compute(weights, *fields, seeds, (rows, columns))
+
+    return step
+
+
+def _append(
+    writer: EmbeddingWriter,
+    embedder: Embedder,
+    batch: Batch,
+    levels: Sequence[tuple[Array, Array]],
+    undersampled: Sequence[str],
+) -> None:
+    """Write a batch, without the repeats that fill it; masks go with the classes they made."""
+    repeats = embedder.rows_per_image
+    rows = len(batch.slices) * repeats
+    sources = [f"{source.volume.name}, slice {source.index}" for source in batch.slices]
+    masks = [
+        f"{mask.family}, R = {mask.acceleration:g}, effective {mask.effective_acceleration:.2f}, "
+        f"ACS {mask.acs}"
+        for mask in batch.masks
+    ]
+    for place, kind in enumerate((POSITIVE, NEGATIVE)):
+        writer.append(
+            kind,
+            [np.asarray(pair[place])[:rows] for pair in levels],
+            np.repeat(sources, repeats).tolist(),
+            np.repeat(masks, repeats).tolist() if kind in undersampled else (),
+        )
+
+
+def _separation_line(file: EmbeddingFile, level: str, contrast: Contrast) -> str:
+    tokens, width = file.shapes[level]
+    found = separation(file, level, contrast)
+    cosines = ", ".join(
+        f"{name} {value:.3f}"
+        for name, value in (
+            ("of positives", found.positives),
+            ("of negatives", found.negatives),
+            ("between them", found.between),
+        )
+        if value is not None
+    )
+    line = f"  {level}: {tokens} tokens of {width}; mean cosine {cosines}"
+    if found.held_out is None:
+        return line
+    held = found.held_out
+    return (
+        f"{line}; held-out loss of positives {held.positive:.3f}, of negatives "
+        f"{held.negative:.3f}, positive nearer in {held.nearer:.0%} of pairs"
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main, _FLAGS)
