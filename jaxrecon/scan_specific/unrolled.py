@@ -4,6 +4,7 @@ Some of the samples are kept from the least-squares steps and judge every stage'
 before and those after its step, and the zero-filled image too (a constant, left out here).
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,9 +40,9 @@ def build_backbone(config: Mapping[str, Any]) -> Backbone:
     unet, group, stages = denoiser.network, denoiser.group, fields["stages"]
     guides_all = fields["guided_stages"] == "all"
 
-    def make_denoiser(name: str) -> ScanUNet:
-        return unet.clone(name=name)
-
+    make_denoiser = functools.partial(
+        ScanUNet, unet.features, unet.halves_before_upsampling, unet.dtype
+    )
     network = MoDL(make_denoiser, stages, fields["iterations"], fields["initial_weight"])
     weight = fields["initial_weight"]
 
