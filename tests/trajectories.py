@@ -43,10 +43,13 @@ def made(
     images = aliased * (1 - blend) + truth * blend
     images = np.abs(images + noise * generator.normal(size=images.shape)).astype(np.float32)
     falling = np.linspace(1, 0.1, kept, dtype=np.float32)[:, None] * np.ones(slices, np.float32)
-    losses = {"data": 10 * falling, "tv": 3 * falling}
+    losses = {"data": 10 * falling**3, "tv": 3 * falling}
     levels = LEVELS if prior else {}
     if prior:
-        losses |= {"semantic": falling, **{f"semantic/{level}": falling for level in levels}}
+        losses |= {
+            "semantic": falling,
+            **{f"semantic/{level}": falling * (1 + place) for place, level in enumerate(levels)},
+        }
     words = ("Low-quality", "High-quality")
     return Trajectory(
         method=method,
