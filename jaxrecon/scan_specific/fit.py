@@ -6,7 +6,7 @@ term, and a regulariser, total variation or the contrastive loss of a semantic p
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Complex, Float, Int32, PyTree
 
-from jaxrecon.errors import InputError
+from jaxrecon.errors import DivergenceError, InputError
 from jaxrecon.physics.cg_sense import least_squares
 from jaxrecon.physics.normal_equations import normal_equations
 from jaxrecon.priors.semantic_prior import PriorLoss, SemanticPrior
@@ -311,7 +311,7 @@ class Programs:
             usable until the next one is asked for.
 
         Raises:
-            InputError: the loss is not finite any more.
+            DivergenceError: the loss is not finite any more.
         """
         config = self.fit.config
         slices, *shape = problem.zero_filled.shape
@@ -329,11 +329,18 @@ class Programs:
             done += count
             moment = self._look(state, constants, problem)
             if not all(bool(jnp.isfinite(values).all()) for values in moment.losses.values()):
-                raise InputError(
+                raise DivergenceError(
                     f"{config['name']}: expected a finite loss, found another one at step {done}: "
                     "try a lower learning_rate"
                 )
             yield state, moment
+
+    def answers(self, moment: Moment) -> Sequence[str]:
+        """What the prior's language model says of each image; empty without one."""
+        prior = self.fit.prior
+        if prior is None or prior.answers is None:
+            return ()
+        return prior.answers(self._constants.prior, moment.images)
 
     def _redrawn(self, done: int) -> Constants:
         prior = self.fit.prior

@@ -47,12 +47,14 @@ class Batch:
         mask: centred, true where sampled; one row for masks of whole columns.
         acs: fully sampled central columns.
         calibration: rows and columns of the fully sampled centre.
+        start: place of the first slice, among those to be reconstructed.
     """
 
     kspace: Complex[Array, "slices coils height width"]
     mask: Bool[Array, "slices rows width"]
     acs: Int32[Array, " slices"]
     calibration: tuple[int, int]
+    start: int = 0
 
     @functools.cached_property
     def maps(self) -> Complex[Array, "slices coils height width"]:
@@ -289,6 +291,7 @@ def _batch(measured: UndersampledScan, start: int, size: int) -> Batch:
         mask=jnp.asarray(np.stack(patterns)),
         acs=jnp.array([measured.masks[index].acs for index in chosen], jnp.int32),
         calibration=measured.calibration,
+        start=start,
     )
 
 
