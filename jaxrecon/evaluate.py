@@ -80,7 +80,8 @@ _RUN = _list("run", "Folders of training runs: [NAME=]FOLDER[@R].")
 _WEIGHTS = _list("weights", "Folders of converted weights: [NAME=]FOLDER[@R].")
 _BASELINES = _list(
     "baselines",
-    f"Classical methods: {', '.join(BASELINES)}; NAME:WEIGHT sets a regularisation weight.",
+    f"Methods without a training set: {', '.join(BASELINES)} (NAME:WEIGHT sets a regularisation "
+    "weight), or files of experiments on one scan.",
 )
 _DATA = flags.DEFINE_multi_string(
     "data",
@@ -226,7 +227,7 @@ def _settings(
     return {
         "commit": source_commit(),
         "runs": {run.label: run.provenance["checkpoint_sha256"] for run in runs},
-        "baselines": {one.method.name: one.regularisation for one in baselines},
+        "baselines": {one.method.name: one.setting for one in baselines},
         "data": {test_set.name: describe(test_set) for test_set in test_sets},
         "lpips_sha256": lpips and lpips.sha256,
         "batch_size": _BATCH_SIZE.value,
@@ -250,7 +251,7 @@ def main() -> int:
     use_compilation_cache()
     runs = [load_run(text, network_of_run) for text in _values(_RUN)]
     runs += [load_run(text, network_of_weights) for text in _values(_WEIGHTS)]
-    require_distinct(runs, [*BASELINES, *names])
+    require_distinct(runs, [*BASELINES, *(one.method.name for one in baselines)])
 
     # ---- Settings: every mask is drawn and checked before anything is computed -------------------
     mesh = make_mesh(_BATCH_SIZE.value)

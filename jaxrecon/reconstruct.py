@@ -18,46 +18,54 @@ leaves each slice's images (`.npz`) and their figures (`.json`) beside it, for `
 
     python -m jaxrecon.reconstruct --input full.h5 --mask equispaced --acceleration 4 \
         --gallery zero_filled,cg_sense,tv,runs/a,runs/b --output gallery.png
+
+With `--config` a network is fitted to the scan by itself, guided by a semantic prior that
+`jaxrecon.embed` made, or by total variation. It is kept in `--workdir` step by step, goes on there
+after a kill, and leaves its path, `trajectory.h5`, for `jaxrecon.report`:
+
+    python -m jaxrecon.reconstruct --input scan.h5 --config experiments/semantic_inr.py \
+        --config.prior.embeddings=priors/knee.h5 --workdir runs/scan --output scan.png
 """
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 from absl import flags
+from ml_collections import config_flags
 from tqdm import tqdm
 
 from jaxrecon import command_line
-from jaxrecon.data.image_files import WRITERS, ImageVolume, check_output, suffix_of, write_png
+from jaxrecon.data.image_files import WRITERS, check_output, suffix_of
 from jaxrecon.data.scan import Scan
 from jaxrecon.data.scan_arrays import read_mask
 from jaxrecon.data.scan_files import read_scan
 from jaxrecon.data.undersampling import UndersampledScan, undersample
 from jaxrecon.errors import InputError
-from jaxrecon.metrics.example_images import write_example
-from jaxrecon.metrics.results import write_results
+from jaxrecon.metrics.results import RESULTS_FILE, Row, write_results
 from jaxrecon.metrics.scan_scores import ScanScores, scan_rows, score_scan, scores_table
 from jaxrecon.physics.mask_families import ACS_FAMILIES, FAMILIES
 from jaxrecon.physics.sampling import MaskSpec
-from jaxrecon.reporting.contact_sheet import draw_contact_sheet
-from jaxrecon.reporting.gallery import draw_gallery
+from jaxrecon.reporting.reconstruction_files import PICTURE, write_gallery, write_images
+from jaxrecon.scan_specific.experiment_file import open_fit, require_scan_experiment
 from jaxrecon.training.compilation import use_compilation_cache
 from jaxrecon.training.datasets import origin_of
+from jaxrecon.training.interruption import Interruption
 from jaxrecon.training.provenance import provenance
 from jaxrecon.training.reconstruction import (
     METHODS,
     Method,
     Options,
-    Reconstruction,
     example_of,
     method_named,
     network_method,
     reconstruct_scan,
 )
+from jaxrecon.training.scan_specific_method import ScanSpecific, StoppedEarlyError
 from jaxrecon.training.trained_network import network_of_run, network_of_weights
 from jaxrecon.weight_store import file_sha256
 
@@ -77,6 +85,15 @@ _WEIGHTS = flags.DEFINE_string(
 )
 _METHOD = flags.DEFINE_enum(
     "method", None, list(METHODS), "A method without training, instead.", flag_values=_FLAGS
+)
+_CONFIG = config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "An experiment on one scan, instead: a file with get_config().",
+    flag_values=_FLAGS,
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the fit of --config; beside --output.", flag_values=_FLAGS
 )
 _GALLERY = flags.DEFINE_list(
     "gallery",
@@ -144,13 +161,11 @@ _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 1, "Slices at a time.", lower_bound=1, flag_values=_FLAGS
 )
 
-_PICTURE = ".png"
-
 
 def _outputs(scan_path: Path) -> list[Path]:
     """The files to write, checked as far as that can be done before there is anything to write."""
     paths = [Path(name) for name in _OUTPUT.value if name]
-    suffixes = (_PICTURE,) if _GALLERY.value else (*WRITERS, _PICTURE)
+    suffixes = (PICTURE,) if _GALLERY.value else (*WRITERS, PICTURE)
     if not paths:
         raise InputError(f"--output: expected a file ending in {', '.join(suffixes)}, found none")
     for path in paths:
@@ -166,18 +181,20 @@ def _outputs(scan_path: Path) -> list[Path]:
     return paths
 
 
-def _methods() -> list[Method]:
+def _methods(fitted: ScanSpecific | None) -> list[Method]:
     """The methods that the flags name; of a gallery, each under a name of its own."""
     given = [
         f"--{flag.name}"
-        for flag in (_RUN, _WEIGHTS, _METHOD, _GALLERY)
+        for flag in (_RUN, _WEIGHTS, _METHOD, _CONFIG, _GALLERY)
         if flag.value not in (None, [])
     ]
     if len(given) != 1:
         raise InputError(
-            "expected one of --run, --weights, --method and --gallery, found "
+            "expected one of --run, --weights, --method, --config and --gallery, found "
             f"{' and '.join(given) or 'none'}"
         )
+    if fitted is not None:
+        return [fitted.method()]
     options = Options(_REGULARISATION.value, _ITERATIONS.value)
     if _RUN.value is not None:
         return [network_method(network_of_run(Path(_RUN.value)), Path(_RUN.value))]
@@ -260,72 +277,57 @@ def _about(scan: Scan, measured: UndersampledScan, methods: Sequence[Method]) ->
     }
 
 
-def _write(
-    paths: Sequence[Path],
-    scan: Scan,
-    method: Method,
-    found: Reconstruction,
-    description: str,
-    about: dict[str, Any],
-) -> None:
-    images = found.images
-    magnitudes = np.abs(images)
-    for path in paths:
-        if suffix_of(path) == _PICTURE:
-            titles = [scan.title(index) for index in scan.indices]
-            heading = f"{scan.name}, {method.name}: {description}"
-            write_png(path, draw_contact_sheet(magnitudes, titles, heading), about)
-        else:
-            volume = ImageVolume(
-                images=images if _COMPLEX.value else magnitudes,
-                indices=scan.indices,
-                slices_in_file=scan.slices_in_file,
-                frames=scan.frames,
-                kspace_shape=scan.shape,
-                geometry=scan.geometry,
-                description=f"jaxrecon {method.name}, {description}",
-                provenance=about,
-            )
-            WRITERS[suffix_of(path)](path, volume)
-
-
-def _write_gallery(
-    picture: Path,
+def _rows(
     scan: Scan,
     measured: UndersampledScan,
     methods: Sequence[Method],
-    images: dict[str, np.ndarray],
-    scores: dict[str, ScanScores],
-    about: dict[str, Any],
-) -> list[Path]:
-    """Write the picture and, beside it, the images of each slice and a results file of them."""
-    examples = [
-        example_of(scan, measured, images, scores, place) for place in range(len(scan.indices))
-    ]
-    files = [picture.with_name(f"{picture.stem}_slice{found.index}.npz") for found in examples]
-    for file, example in zip(files, examples, strict=True):
-        write_example(file, example)
-    shown = {name: found for name, found in scores.items() if name in images}
-    runs = {method.name: method.run for method in methods}
+    scores: Mapping[str, ScanScores],
+    data: str,
+) -> list[Row]:
+    """Rows of results; none without a target."""
     fraction = None
     if _MASK.value is not None and _MASK.value not in ACS_FAMILIES:
         fraction = _CENTER_FRACTION.value
-    rows = scan_rows(
-        scan, measured.masks, shown, runs, center_fraction=fraction, data=about["data"]
-    )
-    if rows:
-        names = [file.name for file in files]
-        files.append(picture.with_suffix(".json"))
-        write_results(files[-1], about, rows, examples=names)
-    write_png(picture, draw_gallery(examples, f"{scan.name}: {measured.description}"), about)
-    return files
+    runs = {method.name: method.run for method in methods}
+    return scan_rows(scan, measured.masks, dict(scores), runs, center_fraction=fraction, data=data)
+
+
+def _scan_specific(interruption: Interruption, outputs: Sequence[Path]) -> ScanSpecific | None:
+    """The fit that --config names."""
+    if _CONFIG.value is None:
+        if _WORKDIR.value is not None:
+            raise InputError("--workdir: expected only with --config, found no --config")
+        return None
+    config = command_line.configuration(_CONFIG)
+    require_scan_experiment(config, "--config")
+    folder = Path(_WORKDIR.value or outputs[0].with_name(f"{outputs[0].name.split('.')[0]}_fit"))
+    with_tuples = config.to_dict()
+    bar = tqdm(unit="step", disable=None, leave=False)
+
+    def progress(steps: int, losses: Mapping[str, float]) -> None:
+        bar.update(steps - bar.n)
+        bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()})
+
+    return ScanSpecific(open_fit(with_tuples), folder, lambda: interruption.requested, progress)
 
 
 def main() -> int:
     """Run the program."""
+    with Interruption() as interruption:
+        try:
+            return _run(interruption)
+        except StoppedEarlyError:
+            print("stopped: the same command goes on from there")
+            return command_line.STOPPED_EARLY
+
+
+def _run(interruption: Interruption) -> int:
+    # ---- What to reconstruct, and how ------------------------------------------------------------
     scan_path = Path(_INPUT.value)
     outputs = _outputs(scan_path)
-    methods = _methods()
+    use_compilation_cache()
+    fitted = _scan_specific(interruption, outputs)
+    methods = _methods(fitted)
     real = [method.name for method in methods if not method.gives_complex]
     if _COMPLEX.value and (real or _GALLERY.value):
         found = "--gallery" if _GALLERY.value else real[0]
@@ -344,9 +346,17 @@ def main() -> int:
     print(_describe(scan, measured))
     if any(method.run for method in methods) and measured.masks[0].pattern.shape[0] > 1:
         print("networks are trained with masks of whole columns, this one is of single samples")
-    use_compilation_cache()
+    about = _about(scan, measured, methods)
+    if fitted is not None:
+        identity = {name: about[name] for name in ("scan_sha256", "slices", "crop", "sampling")}
+        if fitted.claim({**identity, "batch_size": _BATCH_SIZE.value}):
+            print(f"{fitted.folder}: goes on where it stopped")
+        print(f"{fitted.name}: {fitted.fit.backbone.description}, {fitted.fit.total_steps} steps")
+
+    # ---- Reconstruct -----------------------------------------------------------------------------
     judged = list(methods)
-    if measured.target is not None and "zero_filled" not in [method.name for method in methods]:
+    needs_baseline = measured.target is not None or fitted is not None
+    if needs_baseline and "zero_filled" not in [method.name for method in methods]:
         # No figure without the baseline's beside it.
         judged.insert(0, method_named("zero_filled", Options()))
     with tqdm(total=len(scan.indices), unit="slice", disable=None, leave=False) as bar:
@@ -366,13 +376,36 @@ def main() -> int:
             for name, images in magnitudes.items()
         }
     print(scores_table({name: each.seconds for name, each in results.items()}, scores))
-    about = _about(scan, measured, methods)
+
+    # ---- Write -----------------------------------------------------------------------------------
     if _GALLERY.value:
         shown = {method.name: magnitudes[method.name] for method in methods}
-        outputs += _write_gallery(outputs[0], scan, measured, methods, shown, scores, about)
+        places = range(len(scan.indices))
+        examples = [example_of(scan, measured, shown, scores, place) for place in places]
+        named = {name: found for name, found in scores.items() if name in shown}
+        rows = _rows(scan, measured, methods, named, about["data"])
+        heading = f"{scan.name}: {measured.description}"
+        outputs += write_gallery(outputs[0], heading, examples, rows, about)
     else:
         method = methods[0]
-        _write(outputs, scan, method, results[method.name], measured.description, about)
+        write_images(
+            outputs,
+            scan,
+            results[method.name].images,
+            method=method.name,
+            description=measured.description,
+            keeps_complex=_COMPLEX.value,
+            about=about,
+        )
+    if fitted is not None:
+        zero_filled = magnitudes["zero_filled"]
+        outputs.append(
+            fitted.write_trajectory(scan, measured, zero_filled, _BATCH_SIZE.value, about)
+        )
+        rows = _rows(scan, measured, judged, scores, about["data"])
+        if rows:
+            outputs.append(fitted.folder / RESULTS_FILE)
+            write_results(outputs[-1], about, rows)
     print("wrote " + ", ".join(map(str, outputs)))
     return command_line.DONE
 

@@ -73,5 +73,6 @@ def open_fit(config: Mapping[str, Any]) -> Fit:
 
 def method_name(fit: Fit) -> str:
     """The experiment's name in results, which says so where its encoder is not pretrained."""
-    guided = fit.config["regulariser"] == "semantic" and fit.prior is not None
-    return f"{fit.config['name']}{' (random encoder)' if guided and fit.prior.is_random else ''}"
+    is_guided = fit.config["regulariser"] == "semantic"
+    is_random = is_guided and fit.prior is not None and fit.prior.is_random
+    return f"{fit.config['name']}{' (random encoder)' if is_random else ''}"

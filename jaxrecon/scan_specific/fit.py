@@ -154,8 +154,9 @@ class Fit:
         names = self.backbone.guided_groups if guided else tuple(state.groups)
         trained = {name: state.groups[name] for name in names}
         rest = {name: leaves for name, leaves in state.groups.items() if name not in names}
-        prepare = functools.partial(self.backbone.prepare, trained=names)
-        context = jax.vmap(prepare, (0, None, 0))(state.groups, constants.frozen, problem)
+        context = jax.vmap(
+            lambda groups, problem: self.backbone.prepare(groups, constants.frozen, problem, names)
+        )(state.groups, problem)
         gradient = jax.vmap(jax.grad(functools.partial(self._loss, guided=guided)), (0, 0, None, 0))
 
         def step(_: int, carry: tuple[Groups, Groups, Array]) -> tuple[Groups, Groups, Array]:
@@ -314,9 +315,9 @@ class Programs:
             DivergenceError: the loss is not finite any more.
         """
         config = self.fit.config
-        slices, *shape = problem.zero_filled.shape
         if state is None:
-            state = self.fit.start(slices, (shape[0], shape[1]))
+            slices, height, width = problem.zero_filled.shape
+            state = self.fit.start(slices, (height, width))
             yield state, self._look(state, self._constants, problem)
         done = int(state.step)
         while done < self.fit.total_steps:

@@ -1,11 +1,14 @@
-"""Classical reconstructions as methods of an evaluation: no network, no training.
+"""Methods of an evaluation that need no training set: classical ones, and scan-specific fits.
 
 They see the same undersampled k-space as the networks, and sensitivity maps by ESPIRiT from its
 calibration columns and at least 24 rows.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
@@ -14,8 +17,10 @@ from jaxrecon.errors import InputError
 from jaxrecon.metrics.scoring import ZERO_FILLED, Batch
 from jaxrecon.physics.espirit import SMALLEST_CALIBRATION
 from jaxrecon.physics.sampling import SamplingMask
+from jaxrecon.scan_specific.experiment_file import SUFFIX, open_fit, read_experiment
 from jaxrecon.training.classical_methods import SOLVERS
 from jaxrecon.training.evaluation import JudgedMethod
+from jaxrecon.training.scan_specific_method import judged_fit
 from jaxrecon.training.settings import Setting
 
 BASELINES = (ZERO_FILLED, *SOLVERS)
@@ -24,30 +29,40 @@ BASELINES = (ZERO_FILLED, *SOLVERS)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Baseline:
-    """A classical method and its setting.
+    """A method without a training set, and its setting.
 
     Attributes:
         method: the method.
-        regularisation: weight of its regularisation; None for the method's own.
+        setting: weight of a classical method's regularisation, None for its own; or the experiment
+            and the prior of a scan-specific fit, JSON values.
     """
 
     method: JudgedMethod
-    regularisation: float | None
+    setting: Any
 
 
 def parse_baseline(text: str) -> Baseline:
-    """A classical method as the command line names it.
+    """A method without a training set as the command line names it.
 
     Args:
         text: one of `BASELINES` but the zero-filled image; NAME:WEIGHT sets the weight of its
-            regularisation. It stands in results.
+            regularisation. It stands in results. Or the file of an experiment on one scan, whose
+            name does.
 
     Raises:
-        InputError: there is no such method, or the weight is no number.
+        InputError: there is no such method, the weight is no number, or the experiment cannot be
+            used.
     """
+    if text.endswith(SUFFIX):
+        fit = open_fit(read_experiment(Path(text)).to_dict())
+        setting = {"config": dict(fit.config), "prior": fit.prior and dict(fit.prior.provenance)}
+        return Baseline(judged_fit(fit), json.loads(json.dumps(setting, default=list)))
     name, _, weight = text.partition(":")
     if name not in SOLVERS:
-        raise InputError(f"--baselines: expected some of {', '.join(BASELINES)}, found {text!r}")
+        known = ", ".join(BASELINES)
+        raise InputError(
+            f"--baselines: expected some of {known}, or experiments' files, found {text!r}"
+        )
     try:
         regularisation = float(weight) if weight else None
     except ValueError:
