@@ -44,6 +44,7 @@ def table_caption(
     is_mixed: bool,
     is_tested: bool,
     baseline: str | None,
+    is_marked: bool = True,
 ) -> str:
     """What the numbers of a table are.
 
@@ -52,6 +53,7 @@ def table_caption(
         is_mixed: whether lines were judged in several ways.
         is_tested: whether methods were tested against each other.
         baseline: the method that others are tested against; None where the best are tested.
+        is_marked: whether the best of each column are.
     """
     first = measurements[0]
     title = f"Results on {first.data_set}"
@@ -75,7 +77,7 @@ def table_caption(
         for name, why in sorted(reasons.items())
     ]
     methods = len({found.label for found in measurements})
-    if methods > 1:
+    if is_marked and methods > 1:
         marks = "Best bold" if methods == 2 else "Best bold, second underlined"
         sentences.append(marks + (", among lines judged in the same way" if is_mixed else ""))
     if is_tested:

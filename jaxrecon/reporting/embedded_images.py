@@ -6,6 +6,8 @@ import io
 import numpy as np
 from jaxtyping import Float32, UInt8
 from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image as PillowImage
 
 from jaxrecon.reporting.figures import ERROR_MAP
@@ -14,6 +16,7 @@ Image = Float32[np.ndarray, "height width"]
 
 # Steps of the error maps' colours: more are not told apart and take twice the room.
 _ERROR_LEVELS = 64
+_FIGURE_DPI = 192
 
 
 def grey_image(image: Image, white: float) -> str:
@@ -45,6 +48,18 @@ def error_image(error: Image, limit: float) -> str:
 def error_gradient() -> str:
     """The colours of error maps from 0 to the limit, as colours of a CSS gradient."""
     return ", ".join("#" + bytes(colour).hex() for colour in _error_colours()[::7])
+
+
+def figure_image(figure: Figure) -> str:
+    """A figure on white, at twice the pixels that a page gives it.
+
+    Returns:
+        A `data:` address of a WebP image.
+    """
+    figure.set_dpi(_FIGURE_DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return _address(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
 
 def _error_colours() -> UInt8[np.ndarray, "levels 3"]:

@@ -1,6 +1,7 @@
 """Maps of embeddings as figures: where references and reconstructions lie, and one path."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -49,7 +50,7 @@ def embedding_figure(
         _scale(steps), ax=list(grid[1]), fraction=0.05, pad=0.02, aspect=30, label="step"
     )
     bar.ax.tick_params(labelsize=7)
-    bar.ax.yaxis.label.set_size(8)
+    bar.ax.yaxis.label.set_fontsize(8)
     handles = _handles(maps[0])
     figure.legend(
         handles=handles,
@@ -99,7 +100,8 @@ def _draw_path(axes: Axes, found: EmbeddingMap) -> None:
     colours = PATH_COLOURS(np.linspace(0, 1, len(found.path)))
     for place, colour in enumerate(colours[1:]):
         axes.plot(*found.path[place : place + 2].T, color=colour, linewidth=1.8, zorder=3)
-    axes.scatter(*found.path.T, s=18, c=colours, edgecolors="white", linewidths=0.4, zorder=4)
+    x, y = found.path.T
+    axes.scatter(x, y, s=18, c=colours, edgecolors="white", linewidths=0.4, zorder=4)
     axes.plot(*found.path[0], **_look("start"), zorder=5)
     axes.plot(*found.path[-1], **_look("end"), zorder=5)
     _frame(axes, found.path, smallest=_SMALLEST_WINDOW * _extent(_everything(found)))
@@ -112,9 +114,9 @@ def _draw_references(axes: Axes, found: EmbeddingMap) -> None:
     axes.plot(*found.positives.T, **_look("positives"), zorder=2)
 
 
-def _look(kind: str) -> dict[str, object]:
+def _look(kind: str) -> dict[str, Any]:
     """Marker and colour of what a map shows, each enough to tell it by."""
-    looks: dict[str, dict[str, object]] = {
+    looks: dict[str, dict[str, Any]] = {
         "positives": {"marker": "o", "markersize": 4, "color": COLOURS[2][0], "alpha": 0.7},
         "negatives": {"marker": "^", "markersize": 4, "color": COLOURS[1][0], "alpha": 0.7},
         "finals": {"marker": "D", "markersize": 5, "color": INK},
@@ -136,7 +138,7 @@ def _handles(found: EmbeddingMap) -> list[Line2D]:
     }
     absent = [name for name, count in zip(parts, found.counts, strict=False) if not count]
     return [
-        Line2D([], [], label=label, **_look(kind))  # type: ignore[arg-type]
+        Line2D([], [], label=label, **_look(kind))
         for kind, label in parts.items()
         if kind not in absent
     ]
@@ -158,11 +160,14 @@ def _extent(points: Float[np.ndarray, "points 2"]) -> float:
     return float(np.ptp(points, axis=0).max()) or 1.0
 
 
-def _window(points: Float[np.ndarray, "points 2"], smallest: float) -> tuple[np.ndarray, float]:
+def _window(
+    points: Float[np.ndarray, "points 2"], smallest: float
+) -> tuple[tuple[float, float], float]:
     """Lower corner and side of a square around points."""
     low, high = points.min(axis=0), points.max(axis=0)
     size = max((1 + 2 * _MARGIN) * float((high - low).max()), smallest) or 1.0
-    return (low + high - size) / 2, size
+    x, y = (low + high - size) / 2
+    return (float(x), float(y)), size
 
 
 def _frame(axes: Axes, points: Float[np.ndarray, "points 2"], *, smallest: float) -> None:

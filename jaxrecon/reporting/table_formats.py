@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from jaxrecon.metrics.measures import Measure
+from jaxrecon.metrics.summary import Summary
 from jaxrecon.reporting.measurements import ResultsFile
 from jaxrecon.reporting.notation import DASH, MINUS, TIMES, arrow, number
 from jaxrecon.reporting.tables import Block, Cell, Line, Table
@@ -31,12 +32,12 @@ def as_markdown(table: Table) -> str:
         for line in block.lines:
             cells = [_markdown_cell(cell, m) for cell, m in _with_measures(table, line)]
             labels = [line.label, *([line.judged] if table.is_mixed else [])]
-            lines.append([*map(_markdown_text, labels), *cells])
+            lines.append([*map(markdown_text, labels), *cells])
     escaped = [[cell.replace("|", r"\|") for cell in line] for line in lines]
     rule = ["---"] * (2 if table.is_mixed else 1) + ["---:"] * len(headings)
     rows = [escaped[0], rule, *escaped[1:]]
     text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"{text}\n\n{_markdown_text(table.caption)}\n"
+    return f"{text}\n\n{markdown_text(table.caption)}\n"
 
 
 def as_latex(table: Table) -> str:
@@ -126,17 +127,19 @@ def latex_text(text: str) -> str:
     return re.sub("|".join(map(re.escape, _LATEX)), lambda found: _LATEX[found[0]], text)
 
 
+def markdown_text(text: str) -> str:
+    """Plain text with everything escaped that Markdown would read as emphasis or as HTML."""
+    return re.sub(r"([*_<>])", r"\\\1", text)
+
+
+def spread(summary: Summary, measure: Measure) -> str:
+    """A standard deviation, to be put behind the mean; "" where there is none."""
+    deviation = summary["std"]
+    return f" ± {number(measure, deviation)}" if math.isfinite(deviation) else ""
+
+
 def _with_measures(table: Table, line: Line) -> list[tuple[Cell | None, Measure]]:
     return list(zip(line.cells, table.measures * len(table.groups), strict=True))
-
-
-def _spread(cell: Cell, measure: Measure) -> str:
-    spread = cell.summary["std"]
-    return f" ± {number(measure, spread)}" if math.isfinite(spread) else ""
-
-
-def _markdown_text(text: str) -> str:
-    return re.sub(r"([*_<>])", r"\\\1", text)
 
 
 def _markdown_setting(table: Table, block: Block) -> list[str]:
@@ -152,7 +155,7 @@ def _markdown_cell(cell: Cell | None, measure: Measure) -> str:
         return DASH
     mean = number(measure, cell.summary["mean"])
     marked = {0: mean, 1: f"**{mean}**", 2: f"<u>{mean}</u>"}[cell.rank]
-    return marked + _spread(cell, measure) + (r"\*" if cell.is_significant else "")
+    return marked + spread(cell.summary, measure) + (r"\*" if cell.is_significant else "")
 
 
 def _latex_cell(cell: Cell | None, measure: Measure) -> str:
@@ -161,4 +164,4 @@ def _latex_cell(cell: Cell | None, measure: Measure) -> str:
     mean = latex_text(number(measure, cell.summary["mean"]))
     marked = {0: mean, 1: rf"\textbf{{{mean}}}", 2: rf"\underline{{{mean}}}"}[cell.rank]
     star = "$^{*}$" if cell.is_significant else ""
-    return marked + latex_text(_spread(cell, measure)) + star
+    return marked + latex_text(spread(cell.summary, measure)) + star

@@ -1,6 +1,7 @@
 """One slice on its way: a strip of its reconstructions, and the losses over the steps."""
 
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float32
@@ -15,6 +16,9 @@ from jaxrecon.reporting.curves import INK, RULE
 from jaxrecon.reporting.series import COLOURS, DASHES, MARKERS
 
 PICTURES = 8
+LOSSES = {"data": "Data", "tv": "Total-variation", "semantic": "Contrastive"}
+
+Losses = dict[str, Float32[np.ndarray, "kept slices"]]
 
 _INCHES = 1.45
 _LETTERS = 20
@@ -117,26 +121,36 @@ def strip_figure(trajectory: Trajectory, place: int, title: str) -> Figure:
     return figure
 
 
-def loss_figure(trajectory: Trajectory) -> Figure:
+def loss_kinds(trajectory: Trajectory) -> dict[str, Losses]:
+    """The losses by what they belong to: "semantic/layer7" belongs to "semantic".
+
+    Args:
+        trajectory: with losses or without.
+    """
+    kinds: dict[str, Losses] = {}
+    for name, values in trajectory.losses.items():
+        kinds.setdefault(name.partition("/")[0], {})[name] = values
+    return kinds
+
+
+def loss_figure(trajectory: Trajectory, kinds: Sequence[str] | None = None) -> Figure:
     """A panel for each kind of loss: the mean over slices, and from the lowest to the highest.
 
     Args:
-        trajectory: with losses; those named "semantic/..." share the panel of "semantic".
+        trajectory: with losses.
+        kinds: some of `loss_kinds`; None for all.
     """
-    panels: dict[str, dict[str, Float32[np.ndarray, "kept slices"]]] = {}
-    for name, values in trajectory.losses.items():
-        panels.setdefault(name.partition("/")[0], {})[name] = values
+    panels = loss_kinds(trajectory)
+    shown = list(panels) if kinds is None else kinds
     width, height = _PANEL_INCHES
-    figure = Figure(figsize=(width * len(panels), height), layout="constrained")
-    for axes, curves in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.values(),
-                            strict=True):  # fmt: skip
-        _draw_losses(axes, trajectory, curves)
+    figure = Figure(figsize=(width * len(shown), height), layout="constrained")
+    for axes, kind in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        _draw_losses(axes, trajectory, panels[kind])
+        axes.set_title(f"{LOSSES.get(kind, kind)} loss", fontsize=9, color=INK, loc="left")
     return figure
 
 
-def _draw_losses(
-    axes: Axes, trajectory: Trajectory, curves: dict[str, Float32[np.ndarray, "kept slices"]]
-) -> None:
+def _draw_losses(axes: Axes, trajectory: Trajectory, curves: Losses) -> None:
     for place, (name, values) in enumerate(curves.items()):
         colour = COLOURS[(place + 1) % len(COLOURS)][0]
         dashes = DASHES[place % len(DASHES)]
@@ -160,8 +174,6 @@ def _draw_losses(
         axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("step", fontsize=9, color=INK)
-    axes.set_title(f"{_KINDS.get(name.partition('/')[0], name)} loss", fontsize=9, color=INK,
-                   loc="left")  # fmt: skip
     if len(curves) > 1:
         axes.legend(fontsize=7, frameon=False, labelcolor=INK)
     axes.tick_params(which="both", labelsize=8, colors=INK, width=0.6)
@@ -171,9 +183,6 @@ def _draw_losses(
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set(color=INK, linewidth=0.6)
-
-
-_KINDS = {"data": "Data", "tv": "Total-variation", "semantic": "Contrastive"}
 
 
 def _wrapped(answer: str) -> str:
