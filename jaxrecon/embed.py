@@ -138,7 +138,9 @@ def main() -> None:
     # ---- Embed -----------------------------------------------------------------------------------
     start = time.perf_counter()
     undersampled = (POSITIVE, NEGATIVE) if chosen["positive"] == "tv" else (NEGATIVE,)
-    seeds = np.random.default_rng(config.seed).integers(2**31, size=(len(masks), 2))
+    seeds = np.random.default_rng(config.seed).integers(
+        2**31, size=(len(masks), 2), dtype=np.uint32
+    )
     step = _make_step(embedder, chosen["positive"], acs)
     weights = jax.device_put(embedder.arrays)
     with (

@@ -52,7 +52,7 @@ def middle_slices(volume: Volume, count: int) -> tuple[int, ...]:
         Indices in rising order.
     """
 
-    def distance(index: int) -> tuple[float, float]:
+    def distance(index: int) -> tuple[int, int]:
         frame, position = divmod(index, volume.positions)
         return abs(frame - volume.frames // 2), abs(position - volume.positions // 2)
 

@@ -13,7 +13,7 @@ from jaxrecon.priors.semantic_prior import PLUGIN_FUNCTIONS
 
 Embed = Callable[
     [PyTree, Complex[Array, "batch height width"], Integer[Array, " batch"]],
-    tuple[Float[Array, "rows tokens width"], ...],
+    tuple[Float[Array, "rows tokens channels"], ...],
 ]
 
 

@@ -115,7 +115,7 @@ def open_embedder(config: Mapping[str, Any]) -> Embedder:
         arrays: PyTree,
         images: Complex[Array, "batch height width"],
         _seeds: Integer[Array, " batch"],
-    ) -> tuple[Float[Array, "batch tokens width"], ...]:
+    ) -> tuple[Float[Array, "batch tokens channels"], ...]:
         return embed(prior, arrays, images)
 
     details = {"dtype": config["encoder"]["dtype"]}

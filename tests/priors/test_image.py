@@ -10,11 +10,15 @@ import pytest
 from jaxrecon.encoders import spec as spec_module
 from jaxrecon.encoders.spec import CLIP_PIXELS, IMAGENET, PublishedEncoder, ViTSpec
 from jaxrecon.errors import InputError
+from jaxrecon.physics.cropping import center_crop
+from jaxrecon.physics.sampling import MaskSpec
 from jaxrecon.priors import semantic_prior
 from jaxrecon.priors.embedder import open_embedder
 from jaxrecon.priors.embeddings import NEGATIVE, POSITIVE, create_embeddings
 from jaxrecon.priors.semantic_prior import open_prior
 from jaxrecon.scan_config import prior_config
+from weight_conversion.dinov2 import convert_dinov2
+from weight_conversion.encoder_program import convert_checkpoint
 
 SPEC = ViTSpec(
     width=24,
@@ -253,3 +257,44 @@ def test_modules_that_only_dispatch_are_no_priors():
     for name in ("semantic_prior", "embedder", "no"):
         with pytest.raises(InputError, match=f"prior.name: expected one of image.*'{name}'"):
             semantic_prior.open_prior({"name": name})
+
+
+def test_a_real_encoder_leads_real_undersampled_images_to_clean_ones(real_data, tmp_path):
+    source = real_data / "weights" / "dinov2-small-derived"
+    convert_checkpoint(convert_dinov2, "dinov2 1", str(source), tmp_path / "dinov2")
+    config = configuration(tmp_path / "priors.h5", preprocessing="percentiles", image_size=126)
+    config["encoder"] |= {"architecture": "dinov2_vit_s14", "weights": str(tmp_path / "dinov2")}
+
+    clean = np.load(real_data / "data" / "cardiac_sax.npz")["images"]
+    clean = center_crop(clean, 128, 128)
+    masks = MaskSpec("gaussian", (4,), acs=16, seed=0)
+    pattern = np.stack([masks.draw(128, "cardiac", i).pattern for i in range(len(clean))])
+    kspace = np.fft.fftshift(np.fft.fft2(clean), axes=(1, 2)) * pattern
+    aliased = np.fft.ifft2(np.fft.ifftshift(kspace, axes=(1, 2)))
+    train, test = np.arange(80), np.arange(90, 100)
+
+    embedder = open_embedder(config)
+    compute = jax.jit(embedder.embed)
+    with create_embeddings(tmp_path / "priors.h5", embedder.provenance) as writer:
+        for kind, data in ((POSITIVE, clean), (NEGATIVE, aliased)):
+            chosen = jnp.asarray(data[train], jnp.complex64)
+            levels = compute(embedder.arrays, chosen, jnp.arange(len(train)))
+            writer.append(kind, [np.asarray(x) for x in levels], [f"image {i}" for i in train])
+    prior = open_prior(config)
+    assert not prior.is_random
+    assert prior.levels == ("layer1", "layer7", "layer12")
+    assert [prior.references[level].positives.shape for level in prior.levels] == [(80, 384)] * 3
+
+    @jax.jit
+    @functools.partial(jax.grad, has_aux=True)
+    def slope(image, arrays):
+        found = prior.loss(arrays, image)
+        return found.total.sum(), found
+
+    near, far = (jnp.asarray(data[test], jnp.complex64) for data in (clean, aliased))
+    held_out, (gradient, start) = slope(near, prior.arrays)[1], slope(far, prior.arrays)
+    assert (held_out.total < start.total).all()
+    assert held_out.levels[:, 1].max() < start.levels[:, 1].min()
+    step = 0.01 * jnp.linalg.norm(far, axis=(1, 2)) / jnp.linalg.norm(gradient, axis=(1, 2))
+    _, end = slope(far - step[:, None, None] * jnp.conj(gradient), prior.arrays)
+    assert (end.total < start.total).all()
