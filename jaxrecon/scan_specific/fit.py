@@ -271,8 +271,9 @@ def reconstruct(
     Returns:
         Images in the scale of the scan.
     """
+    slices, _, height, width = kspace.shape
     problem = fit.problem(kspace, mask, maps)
-    state = fit.start(len(kspace), kspace.shape[-2:])
+    state = fit.start(slices, (height, width))
     config = fit.config
     if config["tv_steps"]:
         count = jnp.asarray(config["tv_steps"], jnp.int32)
