@@ -1,11 +1,12 @@
 """The folder a converter writes: whose it is, whether it is up to date, writing it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxrecon.atomic_file import unfinished, write_json
 from jaxrecon.errors import InputError
 from jaxrecon.weight_store import SPEC_FILE, read_spec, write_weights
 
@@ -60,5 +61,34 @@ def write(output: Path, parameters: Mapping[str, np.ndarray], spec: Mapping[str,
     """
     try:
         write_weights(output, parameters, spec)
+    except OSError as error:
+        raise InputError(f"{output}: expected a folder to write to, found {error}") from None
+
+
+def write_files(
+    output: Path,
+    files: Mapping[str, Callable[[Path], object]],
+    spec: Mapping[str, Any],
+    stale: Collection[str] = (),
+) -> None:
+    """Write files one after the other and `spec.json` last; none is ever seen half-written.
+
+    Args:
+        output: the folder; made if it is not there.
+        files: by path in the folder, what writes a file under the name it is called with.
+        spec: content of `spec.json`.
+        stale: paths in the folder of files to delete if they are there.
+
+    Raises:
+        InputError: the folder cannot be written to, or what writes a file raises it. There is no
+            `spec.json` then, without which nothing takes the folder for a finished conversion.
+    """
+    try:
+        for name in (SPEC_FILE, *stale):
+            (output / name).unlink(missing_ok=True)
+        for name, write_file in files.items():
+            with unfinished(output / name) as temporary:
+                write_file(temporary)
+        write_json(output / SPEC_FILE, dict(spec))
     except OSError as error:
         raise InputError(f"{output}: expected a folder to write to, found {error}") from None

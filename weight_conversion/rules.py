@@ -19,6 +19,11 @@ def scalar(array: np.ndarray) -> np.ndarray:
     return array.reshape(())
 
 
+def linear_kernel(array: np.ndarray) -> np.ndarray:
+    """The torch layout (outputs, inputs) as (inputs, outputs)."""
+    return array.T
+
+
 def conv_kernel(array: np.ndarray) -> np.ndarray:
     """The torch layout (outputs, inputs, height, width) as (height, width, inputs, outputs)."""
     return array.transpose(2, 3, 1, 0)

@@ -63,13 +63,14 @@ class Checkpoint:
         return arrays
 
 
-def find_checkpoint(source: str) -> Checkpoint:
+def find_checkpoint(source: str, *, beside: tuple[str, ...] = ()) -> Checkpoint:
     """The files behind what a user names.
 
     Args:
         source: a file, a folder laid out as a Hugging Face repository, or a Hugging Face id such as
             "openai/clip-vit-base-patch16" (downloaded to the hub's cache: safetensors where the
             repository has them, else torch's pickles). A path that exists is not looked up.
+        beside: names of further files to download beside the checkpoint, where there are any.
 
     Raises:
         InputError: there is nothing of that name, or no checkpoint in it.
@@ -88,7 +89,7 @@ def find_checkpoint(source: str) -> Checkpoint:
             f"{source}: expected a file, a folder or a Hugging Face id OWNER/NAME, found none"
         )
     for names in (_SAFETENSORS, _PICKLES):
-        folder = _download(source, names)
+        folder = _download(source, names, beside)
         files = _files_in(folder)
         if files:
             return Checkpoint(source, files, _read_config(folder))
@@ -162,6 +163,21 @@ def load_pickle(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     return dict(content)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        InputError: it is missing or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a JSON file, found {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
+
+
 def _files_in(folder: Path) -> tuple[Path, ...]:
     for name in (*_SAFETENSORS, *_PICKLES):
         if (folder / name).is_file():
@@ -173,7 +189,7 @@ def _files_in(folder: Path) -> tuple[Path, ...]:
 
 
 def _shards(index: Path) -> tuple[Path, ...]:
-    content = _read_json(index)
+    content = read_json(index)
     places = content.get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(v, str) for v in places.values()):
         raise InputError(f"{index}: expected a weight_map from keys to files, found none")
@@ -189,21 +205,11 @@ def _shards(index: Path) -> tuple[Path, ...]:
 def _read_config(folder: Path) -> Mapping[str, Any]:
     for name in _CONFIGS:
         if (folder / name).is_file():
-            return _read_json(folder / name)
+            return read_json(folder / name)
     return {}
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected a JSON file, found {error}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
-
-
-def _download(identifier: str, names: tuple[str, ...]) -> Path:
+def _download(identifier: str, names: tuple[str, ...], beside: tuple[str, ...]) -> Path:
     """Folder of the hub's cache with the repository's configuration and the files of a format."""
     try:
         from huggingface_hub import snapshot_download
@@ -213,7 +219,7 @@ def _download(identifier: str, names: tuple[str, ...]) -> Path:
             'download it, found neither: pip install "jaxrecon[convert]"'
         ) from None
     shards = [f"{name.replace('.', '-*-of-*.')}" for name in names]
-    patterns = [*_CONFIGS, *names, *(f"{name}{_INDEX}" for name in names), *shards]
+    patterns = [*_CONFIGS, *beside, *names, *(f"{name}{_INDEX}" for name in names), *shards]
     try:
         return Path(snapshot_download(identifier, allow_patterns=patterns))
     except Exception as error:  # whatever the hub's client and its network libraries raise

@@ -6,7 +6,6 @@ tensor that is being looked at.
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -17,7 +17,7 @@ DTYPES: dict[str, np.dtype] = {
     "bfloat16": np.dtype(ml_dtypes.bfloat16),
 }
 
-_SAFETENSORS_NAMES = {"float32": "F32", "bfloat16": "BF16"}
+SAFETENSORS_NAMES = {"float32": "F32", "bfloat16": "BF16"}
 
 # Of a tensor that is transposed or changes its precision on the way, as much is held at a time.
 _BLOCK_BYTES = 2**24
@@ -70,7 +70,7 @@ def _write_header(
     for parameter, shape in shapes.items():
         begins[parameter], end = end, end + math.prod(shape) * DTYPES[dtype].itemsize
         header[parameter] = {
-            "dtype": _SAFETENSORS_NAMES[dtype],
+            "dtype": SAFETENSORS_NAMES[dtype],
             "shape": list(shape),
             "data_offsets": [begins[parameter], end],
         }
@@ -85,4 +85,4 @@ def _write_array(file: BinaryIO, array: np.ndarray, dtype: np.dtype) -> None:
     rows = max(1, _BLOCK_BYTES // max(1, array[:1].size * dtype.itemsize))
     for start in range(0, len(array), rows):
         block = np.ascontiguousarray(array[start : start + rows], dtype)
-        file.write(memoryview(block.reshape(-1).view(np.uint8)))
+        file.write(block.reshape(-1).view(np.uint8).data)

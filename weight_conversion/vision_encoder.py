@@ -10,7 +10,7 @@ import numpy as np
 from jaxrecon.encoders.spec import PixelStatistics, ViTSpec
 from jaxrecon.encoders.vit import frozen_shapes
 from jaxrecon.errors import InputError
-from weight_conversion.rules import Rule, conv_kernel, convert
+from weight_conversion.rules import Rule, conv_kernel, convert, linear_kernel
 
 # Heads of a published vision transformer are 64 wide up to ViT-L.
 _HEAD_WIDTH = 64
@@ -74,11 +74,6 @@ class Conversion:
     dropped: tuple[str, ...]
 
 
-def _linear_kernel(array: np.ndarray) -> np.ndarray:
-    """The torch layout (outputs, inputs) as (inputs, outputs)."""
-    return array.T
-
-
 def _patch_kernel(array: np.ndarray) -> np.ndarray:
     """A convolution over a patch as a linear map of its pixels (row, column, channel)."""
     return conv_kernel(array).reshape(-1, array.shape[0])
@@ -92,35 +87,41 @@ def _last_axes(array: np.ndarray) -> np.ndarray:
     return array.reshape(array.shape[-2:])
 
 
+def affine_rules(
+    source: str, target: str, kernel: Callable[[np.ndarray], np.ndarray]
+) -> list[Rule]:
+    """Weight and bias of the layer that matches a regular expression, as kernel and bias."""
+    return [
+        Rule(rf"{source}\.weight", f"{target}/kernel", kernel),
+        Rule(rf"{source}\.bias", f"{target}/bias"),
+    ]
+
+
+def norm_rules(source: str, target: str) -> list[Rule]:
+    """Weight and bias of the norm that matches a regular expression, as scale and bias."""
+    return [
+        Rule(rf"{source}\.weight", f"{target}/scale"),
+        Rule(rf"{source}\.bias", f"{target}/bias"),
+    ]
+
+
 def rules(layout: Layout, prefix: str) -> list[Rule]:
     """The conversion table of a layout whose keys stand behind a prefix."""
-
-    def affine(source: str, target: str, kernel: Callable[[np.ndarray], np.ndarray]) -> list[Rule]:
-        return [
-            Rule(rf"{source}\.weight", f"{target}/kernel", kernel),
-            Rule(rf"{source}\.bias", f"{target}/bias"),
-        ]
-
-    def norm(source: str, target: str) -> list[Rule]:
-        return [
-            Rule(rf"{source}\.weight", f"{target}/scale"),
-            Rule(rf"{source}\.bias", f"{target}/bias"),
-        ]
 
     def key(name: str) -> str:
         return re.escape(f"{prefix}{name}")
 
-    table = affine(key(layout.patch_embedding), "patch_embedding", _patch_kernel)
+    table = affine_rules(key(layout.patch_embedding), "patch_embedding", _patch_kernel)
     table.append(Rule(key(layout.positions), "positions", _last_axes))
     if layout.class_token:
         table.append(Rule(key(layout.class_token), "class_token", _last_axis))
     if layout.embedding_norm:
-        table += norm(key(layout.embedding_norm), "embedding_norm")
+        table += norm_rules(key(layout.embedding_norm), "embedding_norm")
     block, target = rf"{key(layout.blocks)}\.(?P<block>\d+)\.", r"block\g<block>"
     for ours, theirs in layout.linears.items():
-        table += affine(block + re.escape(theirs), f"{target}/{ours}", _linear_kernel)
+        table += affine_rules(block + re.escape(theirs), f"{target}/{ours}", linear_kernel)
     for ours, theirs in layout.norms.items():
-        table += norm(block + re.escape(theirs), f"{target}/{ours}")
+        table += norm_rules(block + re.escape(theirs), f"{target}/{ours}")
     for ours, theirs in layout.layer_scales.items():
         table.append(Rule(block + re.escape(theirs), f"{target}/{ours}"))
     table += [Rule(pattern, None) for pattern in layout.dropped]
