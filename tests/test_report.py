@@ -6,9 +6,12 @@ import sys
 
 import pytest
 import results_files
+import trajectories
 
 from jaxrecon import report
 from jaxrecon.errors import InputError
+from jaxrecon.priors.trajectory import write_trajectory
+from jaxrecon.reporting import embedding_map
 
 
 @pytest.fixture
@@ -159,3 +162,37 @@ def test_protocols_are_mixed_when_asked_for(monkeypatch, results):
     assert "| other | paper\\_a |" in table
     assert "| net | fastmri |" in table
     assert not (output / "figures").exists()
+
+
+def test_trajectories_make_a_report_of_their_own(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(embedding_map, "has_umap", lambda: False)
+    write_trajectory(tmp_path / "scan" / "trajectory.h5", trajectories.made(slices=1))
+    output = tmp_path / "report"
+    given = {"results": [], "trajectories": [str(tmp_path / "scan")], "output": str(output)}
+    assert _main(monkeypatch, **given) == 0
+    printed = capsys.readouterr().out
+    assert "tables: none" in printed
+    assert "trajectories: 3 files in" in printed
+    name = "inr_semantic-knee.h5-slice-0"
+    assert {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()} == {
+        "index.html",
+        *(f"trajectories/{name}_{kind}.png" for kind in ("pictures", "embeddings", "losses")),
+    }
+    page = (output / "index.html").read_text()
+    assert "1 trajectory" in page
+    assert 'href="#tables"' not in page
+
+    with pytest.raises(InputError, match="--trajectory_slice: expected one of 0 to 0"):
+        _main(monkeypatch, **given, trajectory_slice=1)
+
+
+def test_pairs_of_priors_get_a_table_of_their_own(monkeypatch, tmp_path):
+    rows = [results_files.row(f"inr_{prior}") for prior in ("tv", "semantic")]
+    results_files.write(tmp_path / "a", rows)
+    _main(monkeypatch, results=[str(tmp_path / "a")], output=str(tmp_path / "report"))
+    names = {path.name for path in (tmp_path / "report" / "tables").iterdir()}
+    assert {f"knee_tv_and_semantic.{kind}" for kind in ("md", "tex", "csv")} <= names
+    assert (
+        "total variation against the semantic prior"
+        in (tmp_path / "report" / "index.html").read_text()
+    )

@@ -1,9 +1,13 @@
 """Trajectories made by hand: two clusters of references and a path from one to the other."""
 
+from pathlib import Path
+
 import numpy as np
 
 from jaxrecon.priors.semantic_prior import References
 from jaxrecon.priors.trajectory import Trajectory
+from jaxrecon.reporting.embedding_map import PCA, embedding_map
+from jaxrecon.reporting.shown_trajectory import ShownTrajectory
 
 LEVELS = {"layer1": 12, "layer7": 16}
 
@@ -64,3 +68,12 @@ def made(
         target=truth if target else None,
         provenance={"prior": {"name": "random encoder (seed 0)", "prompt": prompt}},
     )
+
+
+def shown(trajectory, place=0):
+    """As a report shows it, its maps by principal components."""
+    maps = tuple(
+        embedding_map(trajectory, level, place, projection=PCA) for level in trajectory.embeddings
+    )
+    title = f"{trajectory.method}, {trajectory.titles[place]}"
+    return ShownTrajectory(Path("scan/trajectory.h5"), trajectory, place, title, maps)

@@ -18,7 +18,7 @@ from jaxrecon.reporting.embedding_map import EmbeddingMap
 from jaxrecon.reporting.series import COLOURS
 
 # Darker towards the end, so that the order is seen in grey and without colour vision, too.
-PATH_COLOURS = LinearSegmentedColormap.from_list("path", ["#56b4e9", "#7d5fb5", "#a8001c"])
+PATH_COLOURS = LinearSegmentedColormap.from_list("path", ["#56b4e9", "#7d5fb5", "#960018"])
 
 _INCHES = 3.2
 # Of the map's extent: a path that is shorter is not enlarged beyond this.
@@ -49,14 +49,14 @@ def embedding_figure(
     bar = figure.colorbar(
         _scale(steps), ax=list(grid[1]), fraction=0.05, pad=0.02, aspect=30, label="step"
     )
-    bar.ax.tick_params(labelsize=7)
-    bar.ax.yaxis.label.set_fontsize(8)
+    bar.ax.tick_params(labelsize=8)
+    bar.ax.yaxis.label.set_fontsize(9)
     handles = _handles(maps[0])
     figure.legend(
         handles=handles,
         loc="outside lower center",
         ncols={1: 2, 2: 3}.get(len(maps), len(handles)),
-        fontsize=8,
+        fontsize=9,
         frameon=False,
     )
     if title:
@@ -106,7 +106,7 @@ def _draw_path(axes: Axes, found: EmbeddingMap) -> None:
     axes.plot(*found.path[-1], **_look("end"), zorder=5)
     _frame(axes, found.path, smallest=_SMALLEST_WINDOW * _extent(_everything(found)))
     title = "One path, within the box above" if _is_enlarged(found) else "One path"
-    axes.set_title(title, fontsize=8, color=INK)
+    axes.set_title(title, fontsize=9, color=INK)
 
 
 def _draw_references(axes: Axes, found: EmbeddingMap) -> None:

@@ -71,6 +71,11 @@ def embedding_map(
     return EmbeddingMap(level, projection, positives, negatives, finals, path, counts)
 
 
+def has_umap() -> bool:
+    """Whether the extra `viz` is installed."""
+    return importlib.util.find_spec("umap") is not None
+
+
 def project(
     vectors: Float32[np.ndarray, "points width"], projection: str | None = None
 ) -> tuple[str, Float[np.ndarray, "points 2"]]:
@@ -88,7 +93,7 @@ def project(
     directions = vectors / np.where(lengths > 0, lengths, 1)
     plane = principal_plane(directions)
     if projection is None:
-        projection = UMAP if importlib.util.find_spec("umap") else PCA
+        projection = UMAP if has_umap() else PCA
     if projection == PCA or len(vectors) < _FEWEST_FOR_UMAP or not np.ptp(plane, axis=0).all():
         return PCA, plane
     with warnings.catch_warnings():

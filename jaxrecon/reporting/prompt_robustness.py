@@ -55,7 +55,7 @@ class PromptSpread:
         return (
             f"Pixel-wise standard deviation over {len(self.prompts)} prompts: mean "
             f"{self.deviation.mean():.2g}, largest {self.deviation.max():.2g}, where the brightest "
-            f"tissue is 1."
+            f"pixel is 1."
         )
 
 

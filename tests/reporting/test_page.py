@@ -5,12 +5,14 @@ from html.parser import HTMLParser
 
 import pytest
 import results_files
+import trajectories
 from jinja2 import UndefinedError
 
 from jaxrecon.reporting.comparability import comparable_measurements
 from jaxrecon.reporting.examples import load_examples
 from jaxrecon.reporting.measurements import load_results
 from jaxrecon.reporting.page import Section, render_page
+from jaxrecon.reporting.pair_table import make_pair_tables
 from jaxrecon.reporting.report_files import report_files, write_files
 from jaxrecon.reporting.tables import make_tables
 
@@ -42,11 +44,18 @@ class _Outline(HTMLParser):
             self.text.append(data)
 
 
-def _page(tmp_path, rows, examples=(), **changes):
+def _page(tmp_path, rows, examples=(), followed=(), **changes):
     path = results_files.write(tmp_path, rows, examples=examples, **changes)
     files = load_results([path])
     found = comparable_measurements(files)
-    contents = report_files("A title", files, make_tables(found), load_examples(files, found))
+    contents = report_files(
+        "A title",
+        files,
+        make_tables(found),
+        load_examples(files, found),
+        pair_tables=make_pair_tables(found),
+        trajectories=[trajectories.shown(each) for each in followed],
+    )
     return contents["index.html"].decode()
 
 
@@ -55,9 +64,13 @@ def page(tmp_path_factory):
     rows = [
         results_files.row(method, acceleration=acceleration, effective_acceleration=effective)
         for acceleration, effective in ((4.0, 3.2), (8.0, 5.1))
-        for method in ("zero_filled", "net", "other")
+        for method in ("zero_filled", "net", "other", "inr_tv", "inr_semantic")
     ]
-    return _page(tmp_path_factory.mktemp("page"), rows, [results_files.example()])
+    followed = [
+        trajectories.made(f"inr_{prior}", prior=prior != "tv", kept=3)
+        for prior in ("tv", "semantic")
+    ]
+    return _page(tmp_path_factory.mktemp("page"), rows, [results_files.example()], followed)
 
 
 def test_the_page_is_well_formed_and_its_identifiers_are_unique(page):

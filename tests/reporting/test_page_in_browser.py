@@ -1,11 +1,13 @@
 """The page as a reader sees it: in headless Chromium, from a file, without a network."""
 
 import io
+import re
 import shutil
 
 import numpy as np
 import pytest
 import results_files
+import trajectories
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -13,6 +15,7 @@ from playwright.sync_api import sync_playwright
 from jaxrecon.reporting.comparability import comparable_measurements
 from jaxrecon.reporting.examples import load_examples
 from jaxrecon.reporting.measurements import load_results
+from jaxrecon.reporting.pair_table import make_pair_tables
 from jaxrecon.reporting.report_files import report_files, write_files
 from jaxrecon.reporting.tables import make_tables
 from jaxrecon.reporting.zoom_box import busiest_box
@@ -44,7 +47,17 @@ def address(tmp_path_factory):
     ]
     files = load_results([results_files.write(folder, rows, examples=EXAMPLES)])
     found = comparable_measurements(files)
-    contents = report_files("Results", files, make_tables(found), load_examples(files, found))
+    pairs = [results_files.row(f"inr_{prior}") for prior in ("tv", "semantic")]
+    pairs = load_results([results_files.write(folder / "pairs", pairs)])
+    followed = [trajectories.made(prompt=f"Prompt {n}?", seed=n, noise=0.01) for n in range(2)]
+    contents = report_files(
+        "Results",
+        files,
+        make_tables(found),
+        load_examples(files, found),
+        pair_tables=make_pair_tables(comparable_measurements(pairs)),
+        trajectories=list(map(trajectories.shown, followed)),
+    )
     write_files(folder / "report", contents)
     return (folder / "report" / "index.html").as_uri()
 
@@ -238,6 +251,22 @@ def test_a_number_leads_to_where_it_comes_from(visit):
     page = visit()
     page.get_by_role("link", name="results file 1").first.click()
     assert page.get_by_text("c84067e51b2d").last.is_visible()
+
+
+def test_a_trajectory_shows_its_pictures_maps_and_answers(visit):
+    page = visit()
+    article = page.get_by_role("article", name="inr_semantic, knee.h5, slice 0").first
+    pictures = article.get_by_role("img", name=re.compile(r"Step \d+,"))
+    assert pictures.count() == 6
+    assert article.get_by_text("High-quality", exact=True).count() == 3
+    map_ = article.get_by_role("img", name="principal components of layer7: the path begins")
+    map_.scroll_into_view_if_needed()
+    assert np.ptp(_pixels(map_)) > 200
+    sizes = page.locator(".trajectory img").evaluate_all(
+        "images => images.map(image => [image.naturalWidth, image.alt.length])"
+    )
+    assert np.min(sizes) > 0
+    assert page.get_by_role("img", name="Standard deviation").is_visible()
 
 
 def test_tables_and_images_need_no_script(visit):
