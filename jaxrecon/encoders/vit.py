@@ -4,9 +4,6 @@ Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words" (arXiv:2010.11929), wit
 listed in `ViTSpec`. All weights live in the collection "frozen", never in "params".
 """
 
-import functools
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -14,59 +11,15 @@ from flax import traverse_util
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from jaxrecon.encoders.frozen_layers import (
+    ACTIVATIONS,
+    FROZEN,
+    Dense,
+    LayerNorm,
+    frozen_variable,
+)
 from jaxrecon.encoders.spec import ViTSpec
 from jaxrecon.errors import InputError
-
-FROZEN = "frozen"
-
-
-def _quick_gelu(x: Array) -> Array:
-    return x * jax.nn.sigmoid(1.702 * x)
-
-
-_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "gelu": functools.partial(jax.nn.gelu, approximate=False),
-    "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
-    "quick_gelu": _quick_gelu,
-}
-
-
-def _frozen(module: nn.Module, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """A frozen variable: NaN until weights are loaded, so that none are mistaken for weights.
-
-    Without a random initialiser it may be shared by the steps of a scan, and `init` costs nothing.
-    """
-    return jnp.asarray(module.variable(FROZEN, name, jnp.full, shape, jnp.nan, dtype).value)
-
-
-class _Norm(nn.Module):
-    """LayerNorm over the channels."""
-
-    epsilon: float
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
-        scale = _frozen(self, "scale", x.shape[-1:], jnp.float32)
-        bias = _frozen(self, "bias", x.shape[-1:], jnp.float32)
-        centred = x - jnp.mean(x, axis=-1, keepdims=True)
-        variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
-        return centred * jax.lax.rsqrt(variance + self.epsilon) * scale + bias
-
-
-class _Dense(nn.Module):
-    """Linear map of the channels, computed in `dtype`."""
-
-    features: int
-    dtype: DTypeLike
-    use_bias: bool = True
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch features"]:
-        kernel = _frozen(self, "kernel", (x.shape[-1], self.features), self.dtype)
-        y = x.astype(self.dtype) @ kernel.astype(self.dtype)
-        if not self.use_bias:
-            return y
-        return y + _frozen(self, "bias", (self.features,), jnp.float32).astype(self.dtype)
 
 
 class _Block(nn.Module):
@@ -78,21 +31,21 @@ class _Block(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch tokens width"]:
         spec = self.spec
-        y = _Norm(spec.epsilon, name="norm1")(x)
+        y = LayerNorm(spec.epsilon, name="norm1")(x)
         query, key, value = (
-            _Dense(spec.width, self.dtype, name=name)(y).reshape(*y.shape[:2], spec.heads, -1)
+            Dense(spec.width, self.dtype, name=name)(y).reshape(*y.shape[:2], spec.heads, -1)
             for name in ("query", "key", "value")
         )
         attended = jax.nn.dot_product_attention(query, key, value).reshape(y.shape)
-        x = x + self._scaled("scale1", _Dense(spec.width, self.dtype, name="output")(attended))
-        y = _Norm(spec.epsilon, name="norm2")(x)
-        y = _ACTIVATIONS[spec.activation](_Dense(spec.mlp_width, self.dtype, name="mlp_in")(y))
-        return x + self._scaled("scale2", _Dense(spec.width, self.dtype, name="mlp_out")(y))
+        x = x + self._scaled("scale1", Dense(spec.width, self.dtype, name="output")(attended))
+        y = LayerNorm(spec.epsilon, name="norm2")(x)
+        y = ACTIVATIONS[spec.activation](Dense(spec.mlp_width, self.dtype, name="mlp_in")(y))
+        return x + self._scaled("scale2", Dense(spec.width, self.dtype, name="mlp_out")(y))
 
     def _scaled(self, name: str, branch: Array) -> Array:
         if not self.spec.layer_scale:
             return branch
-        return branch * _frozen(self, name, (self.spec.width,), jnp.float32)
+        return branch * frozen_variable(self, name, (self.spec.width,), jnp.float32)
 
 
 class VisionTransformer(nn.Module):
@@ -109,12 +62,14 @@ class VisionTransformer(nn.Module):
             are of this size's grid; `store.load_encoder` brings them there.
         dtype: of the matrix products, and of their weights in memory. The residual stream and the
             LayerNorms are float32.
+        remat: keep only the blocks' inputs for the gradient, and compute the rest again.
     """
 
     spec: ViTSpec
     layers: tuple[int, ...]
     image_size: int = 224
     dtype: DTypeLike = jnp.float32
+    remat: bool = False
 
     @nn.compact
     def __call__(
@@ -137,17 +92,18 @@ class VisionTransformer(nn.Module):
         batch, grid = pixels.shape[0], self.image_size // spec.patch
         patches = pixels.reshape(batch, grid, spec.patch, grid, spec.patch, 3).swapaxes(2, 3)
         patches = patches.reshape(batch, grid * grid, spec.patch**2 * 3)
-        embed = _Dense(spec.width, self.dtype, spec.patch_bias, name="patch_embedding")
+        embed = Dense(spec.width, self.dtype, spec.patch_bias, name="patch_embedding")
         x = embed(patches).astype(jnp.promote_types(self.dtype, jnp.float32))
         if spec.class_token:
-            token = _frozen(self, "class_token", (spec.width,), jnp.float32).astype(x.dtype)
+            token = frozen_variable(self, "class_token", (spec.width,), jnp.float32).astype(x.dtype)
             x = jnp.concatenate([jnp.broadcast_to(token, (batch, 1, spec.width)), x], axis=1)
-        x = x + _frozen(self, "positions", x.shape[1:], jnp.float32)
+        x = x + frozen_variable(self, "positions", x.shape[1:], jnp.float32)
         if spec.embedding_norm:
-            x = _Norm(spec.epsilon, name="embedding_norm")(x)
+            x = LayerNorm(spec.epsilon, name="embedding_norm")(x)
         hidden = {0: x}
+        block = nn.remat(_Block) if self.remat else _Block
         for layer in range(1, max(self.layers) + 1):
-            x = hidden[layer] = _Block(spec, self.dtype, name=f"block{layer - 1}")(x)
+            x = hidden[layer] = block(spec, self.dtype, name=f"block{layer - 1}")(x)
         return tuple(hidden[layer] for layer in self.layers)
 
 
