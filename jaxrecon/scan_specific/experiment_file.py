@@ -1,5 +1,6 @@
 """Experiments on one scan, from files with `get_config()`."""
 
+import re
 import runpy
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,25 +10,33 @@ from ml_collections import ConfigDict
 
 from jaxrecon.errors import InputError
 from jaxrecon.priors.semantic_prior import SemanticPrior, open_prior
-from jaxrecon.scan_specific.backbone import build_backbone
+from jaxrecon.scan_specific.backbone import open_backbone
 from jaxrecon.scan_specific.fit import Fit
 
-SUFFIX = ".py"
+_FILE = re.compile(r"(?P<path>.+\.py)(:(?P<argument>.*))?")
 
 
-def read_experiment(path: Path) -> ConfigDict:
+def names_experiment(text: str) -> bool:
+    """Whether a text names an experiment's file, FILE.py or FILE.py:ARGUMENT."""
+    return _FILE.fullmatch(text) is not None
+
+
+def read_experiment(text: str) -> ConfigDict:
     """The configuration of an experiment's file.
 
     Args:
-        path: a file with `get_config()`.
+        text: FILE.py with `get_config()`, or FILE.py:ARGUMENT with `get_config(ARGUMENT)`.
 
     Raises:
         InputError: there is no such file, it cannot be run, or it is not one on a single scan.
     """
-    if not path.is_file():
+    found = _FILE.fullmatch(text)
+    path = Path(found["path"] if found else text)
+    if found is None or not path.is_file():
         raise InputError(f"{path}: expected an experiment's file with get_config(), found none")
+    arguments = () if found["argument"] is None else (found["argument"],)
     try:
-        config = runpy.run_path(str(path))["get_config"]()
+        config = runpy.run_path(str(path))["get_config"](*arguments)
     except Exception as error:  # whatever the file raises
         raise InputError(
             f"{path}: expected an experiment's file with get_config(), found {error!r}"
@@ -68,7 +77,7 @@ def open_fit(config: Mapping[str, Any]) -> Fit:
     prior: SemanticPrior | None = None
     if config["regulariser"] == "semantic" or config["prior"]["embeddings"]:
         prior = open_prior(config["prior"])
-    return Fit(config, build_backbone(config), prior)
+    return Fit(config, open_backbone(config), prior)
 
 
 def method_name(fit: Fit) -> str:

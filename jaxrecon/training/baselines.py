@@ -7,7 +7,6 @@ calibration columns and at least 24 rows.
 import dataclasses
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -17,7 +16,7 @@ from jaxrecon.errors import InputError
 from jaxrecon.metrics.scoring import ZERO_FILLED, Batch
 from jaxrecon.physics.espirit import SMALLEST_CALIBRATION
 from jaxrecon.physics.sampling import SamplingMask
-from jaxrecon.scan_specific.experiment_file import SUFFIX, open_fit, read_experiment
+from jaxrecon.scan_specific.experiment_file import names_experiment, open_fit, read_experiment
 from jaxrecon.training.classical_methods import SOLVERS
 from jaxrecon.training.evaluation import JudgedMethod
 from jaxrecon.training.scan_specific_method import judged_fit
@@ -46,15 +45,15 @@ def parse_baseline(text: str) -> Baseline:
 
     Args:
         text: one of `BASELINES` but the zero-filled image; NAME:WEIGHT sets the weight of its
-            regularisation. It stands in results. Or the file of an experiment on one scan, whose
-            name does.
+            regularisation. It stands in results. Or an experiment on one scan, FILE.py or
+            FILE.py:ARGUMENT, whose own name does.
 
     Raises:
         InputError: there is no such method, the weight is no number, or the experiment cannot be
             used.
     """
-    if text.endswith(SUFFIX):
-        fit = open_fit(read_experiment(Path(text)).to_dict())
+    if names_experiment(text):
+        fit = open_fit(read_experiment(text).to_dict())
         setting = {"config": dict(fit.config), "prior": fit.prior and dict(fit.prior.provenance)}
         return Baseline(judged_fit(fit), json.loads(json.dumps(setting, default=list)))
     name, _, weight = text.partition(":")
