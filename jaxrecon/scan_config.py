@@ -106,6 +106,7 @@ def inr_config() -> ConfigDict:
     config.backbone.frequency = 15.0  # w0
     config.backbone.adaptor_features = 256
     config.backbone.adaptor_learning_rate = 1e-3
+    config.backbone.lock()
     return config
 
 
@@ -116,6 +117,7 @@ def unet_config() -> ConfigDict:
     config.steps = 1500
     config.final_weight = 0.5
     _add_unet(config, "unet")
+    config.backbone.lock()
     return config
 
 
@@ -131,6 +133,7 @@ def unrolled_config() -> ConfigDict:
     config.backbone.holdout = 0.4  # of the samples, for the loss; the rest for data consistency
     config.backbone.holdout_sigma = 0.5  # of their Gaussian density, half the width of k-space
     config.backbone.guided_stages = "last"  # whose U-Nets the prior looks at: "last" or "all"
+    config.backbone.lock()
     return config
 
 

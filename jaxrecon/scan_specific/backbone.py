@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Array, Complex, PyTree
 
 import jaxrecon.scan_specific
+from jaxrecon.errors import InputError
 from jaxrecon.plugin import find_module
 from jaxrecon.scan_specific.problem import Problem
 
@@ -63,7 +64,7 @@ class Backbone:
     holdout: tuple[float, float] | None = None
 
 
-def build_backbone(config: Mapping[str, Any]) -> Backbone:
+def open_backbone(config: Mapping[str, Any]) -> Backbone:
     """The backbone that an experiment names.
 
     Args:
@@ -72,6 +73,10 @@ def build_backbone(config: Mapping[str, Any]) -> Backbone:
     Raises:
         InputError: there is no such module, or a field is not usable.
     """
+    if not config["learning_rate"] > 0:
+        raise InputError(
+            f"learning_rate: expected a number above 0, found {config['learning_rate']}"
+        )
     name = config["backbone"]["name"]
     module = find_module(jaxrecon.scan_specific, name, ["build_backbone"], field="backbone.name")
     return module.build_backbone(config)

@@ -93,9 +93,14 @@ class Fit:
                 "prior.embeddings: expected a file of `jaxrecon.embed` for the regulariser "
                 "'semantic', found none"
             )
-        for field in ("steps", "report_every"):
-            if config[field] < 1:
-                raise InputError(f"{field}: expected at least 1, found {config[field]}")
+        for field, least in (
+            ("steps", 1),
+            ("report_every", 1),
+            ("tv_steps", 0),
+            ("halve_every", 0),
+        ):
+            if config[field] < least:
+                raise InputError(f"{field}: expected at least {least}, found {config[field]}")
 
     @property
     def total_steps(self) -> int:

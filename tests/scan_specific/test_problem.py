@@ -11,9 +11,9 @@ from scan_problems import slices
 from scipy import stats
 
 from jaxrecon.scan_specific import problem
+from jaxrecon.scan_specific.problem import draw_holdout
 
 make_problem = jax.jit(problem.make_problem)
-draw_holdout = jax.jit(problem.draw_holdout, static_argnums=(2, 3, 4))
 
 
 def columns(height, width):
@@ -94,7 +94,7 @@ def test_the_two_sides_are_disjoint_and_together_all_samples(is_points):
 
 
 @pytest.mark.parametrize("make_mask", [columns, points])
-@pytest.mark.parametrize(("height", "width"), [(24, 20), (17, 15), (640, 372)])
+@pytest.mark.parametrize(("height", "width"), [(24, 20), (640, 371)])
 @pytest.mark.parametrize("fraction", [0.4, 0.29, 0.9])
 def test_the_fraction_is_exact_rounded_down(make_mask, height, width, fraction):
     mask = make_mask(height, width)
