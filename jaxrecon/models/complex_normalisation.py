@@ -29,8 +29,8 @@ def complex_to_channels(
 def channels_to_complex(
     channels: Float[Array, "batch height width 2"],
 ) -> Complex[Array, "batch height width"]:
-    """Inverse of `complex_to_channels`; computes in float32."""
-    channels = channels.astype(jnp.float32)
+    """Inverse of `complex_to_channels`; computes in float32, or float64 where it is given."""
+    channels = channels.astype(jnp.promote_types(channels.dtype, jnp.float32))
     return jnp.asarray(channels[..., 0] + 1j * channels[..., 1])
 
 
@@ -65,6 +65,6 @@ def normalise_parts(
 def restore_parts(
     channels: Float[Array, "batch height width 2"], normalisation: Normalisation
 ) -> Complex[Array, "batch height width"]:
-    """Give two channels the mean and deviation of an image; computes in float32."""
-    channels = channels.astype(jnp.float32)
+    """Give two channels the mean and deviation of an image; computes in the image's precision."""
+    channels = channels.astype(normalisation.spread.dtype)
     return channels_to_complex(channels * normalisation.spread + normalisation.mean)

@@ -17,9 +17,10 @@ def instance_norm(
 ) -> Float[Array, "batch height width channels"]:
     """Normalise every channel of every image to mean 0 and variance 1, without learned scale.
 
-    Statistics are float32 whatever the dtype of `x` (Ulyanov et al. 2016, arXiv:1607.08022).
+    Statistics are float32 or wider whatever the dtype of `x` (Ulyanov et al. 2016,
+    arXiv:1607.08022).
     """
-    wide = x.astype(jnp.float32)
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     mean = jnp.mean(wide, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(wide - mean), axis=(1, 2), keepdims=True)
     return ((wide - mean) * jax.lax.rsqrt(variance + NORM_EPSILON)).astype(x.dtype)
