@@ -139,8 +139,8 @@ def _summary(
     spec: JanusSpec, shapes: Mapping[str, tuple[int, ...]], dtype: str, left_out: list[str]
 ) -> str:
     count = sum(math.prod(shape) for shape in shapes.values())
-    groups = [re.sub(r"^((model\.)?\w+)\..*", r"\1.*", key) for key in left_out]
-    without = f", without {', '.join(dict.fromkeys(groups))}" if groups else ""
+    groups = {re.sub(r"^((model\.)?\w+)\..*", r"\1.*", key) for key in left_out}
+    without = f", without {', '.join(sorted(groups))}" if groups else ""
     return (
         f"{WEIGHTS_FILE} ({spec.vision.label} with {spec.vision.depth} layers, language model with "
         f"{spec.language.depth} layers of width {spec.language.width}, {count:,} parameters in "
