@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from jaxtyping import Array, PyTree
-from ml_collections import ConfigDict, config_flags
+from ml_collections import config_flags
 from tqdm import tqdm
 
 from jaxrecon import command_line
@@ -41,8 +41,10 @@ from jaxrecon.priors.embeddings import (
     create_embeddings,
 )
 from jaxrecon.priors.separation import separation
+from jaxrecon.scan_specific.experiment_file import require_scan_experiment
+from jaxrecon.training.auxiliary_data import open_auxiliary
 from jaxrecon.training.compilation import use_compilation_cache
-from jaxrecon.training.datasets import load_volumes, origin_of, training_masks
+from jaxrecon.training.datasets import origin_of, training_masks
 from jaxrecon.training.provenance import provenance
 
 # The program's own, so that it can be imported beside other programs.
@@ -80,42 +82,20 @@ def main() -> None:
     # ---- Which images ----------------------------------------------------------------------------
     config = command_line.configuration(_CONFIG)
     output = Path(_OUTPUT.value)
-    _require_scan_experiment(config)
+    require_scan_experiment(config, "--config")
     if output.exists() and not _OVERWRITE.value:
         raise InputError(f"--output: expected a new file, found {output}; --overwrite replaces it")
     chosen = config.auxiliary.to_dict()
-    if not chosen["root"]:
-        raise InputError("auxiliary.root: expected a folder of fully sampled scans, found none")
-    volumes = load_volumes(
-        chosen["root"],
-        chosen["layout"],
-        contrasts=tuple(chosen["contrasts"]),
-        contains=chosen["contains"],
-        with_maxima=False,
-    )
-    found = len(volumes)
-    volumes = auxiliary.choose_files(volumes, chosen["files"])
-    auxiliary.require_usable(volumes, chosen["positive"])
+    data = open_auxiliary(chosen)
     pipelines = auxiliary.plan_batches(
-        volumes,
-        {volume.name: auxiliary.middle_slices(volume, chosen["slices"]) for volume in volumes},
-        training_masks(chosen["mask"]),
-        _BATCH_SIZE.value,
+        data.volumes, data.slices, training_masks(chosen["mask"]), _BATCH_SIZE.value
     )
-    # Every mask is drawn before anything is computed, so that settings that do not fit show now.
-    masks = {
-        f"{source.volume.path}, slice {source.index}": pipeline.mask_of(number)
-        for pipeline in pipelines
-        for number, source in enumerate(pipeline.slices)
-    }
-    acceleration = float(np.mean([mask.effective_acceleration for mask in masks.values()]))
-    acs = auxiliary.smallest_calibration(masks) if chosen["positive"] == "tv" else 0
-    origin = origin_of(volumes[0])
-    print(
-        f"images: {len(masks)} slices of {len(volumes)} of {found} files, positives "
-        f"{chosen['positive']}, negatives by {chosen['mask']['family']} masks, effective "
-        f"R = {acceleration:.2f}{f'; the first is {origin}' if origin else ''}"
-    )
+    acs = 0
+    if chosen["positive"] == "tv":
+        acs = auxiliary.smallest_calibration(
+            {f"{file.path}, slice {index}": mask for (file, index), mask in data.masks.items()}
+        )
+    print(f"images: {data.description}; positives {chosen['positive']}")
 
     # ---- The encoder -----------------------------------------------------------------------------
     use_compilation_cache()
@@ -126,9 +106,9 @@ def main() -> None:
         "auxiliary": chosen,
         "prior": config.prior.to_dict(),
         "seed": config.seed,
-        "files": [volume.name for volume in volumes],
-        "origin": origin,
-        "effective_acceleration": acceleration,
+        "files": [volume.name for volume in data.volumes],
+        "origin": origin_of(data.volumes[0]),
+        "effective_acceleration": data.effective_acceleration,
         **provenance(),
     }
     about = dataclasses.replace(
@@ -139,13 +119,13 @@ def main() -> None:
     start = time.perf_counter()
     undersampled = (POSITIVE, NEGATIVE) if chosen["positive"] == "tv" else (NEGATIVE,)
     seeds = np.random.default_rng(config.seed).integers(
-        2**31, size=(len(masks), 2), dtype=np.uint32
+        2**31, size=(len(data.masks), 2), dtype=np.uint32
     )
     step = _make_step(embedder, chosen["positive"], acs)
     weights = jax.device_put(embedder.arrays)
     with (
         create_embeddings(output, about) as writer,
-        tqdm(total=len(masks), unit="slice", disable=None, leave=False) as bar,
+        tqdm(total=len(data.masks), unit="slice", disable=None, leave=False) as bar,
     ):
         for batch in _batches(pipelines):
             count = len(batch.slices)
@@ -164,15 +144,6 @@ def main() -> None:
     )
     for level in about.levels:
         print(_separation_line(file, level, contrast))
-
-
-def _require_scan_experiment(config: ConfigDict) -> None:
-    for field in ("auxiliary", "prior"):
-        if field not in config:
-            raise InputError(
-                f"--config: expected an experiment on one scan, as `jaxrecon.scan_config` has it, "
-                f"found one without the field {field}"
-            )
 
 
 def _batches(pipelines: Sequence[Pipeline]) -> Iterator[Batch]:

@@ -34,12 +34,14 @@ from jaxrecon.metrics.score_tables import FORMATS, require_format
 from jaxrecon.metrics.scoring import ZERO_FILLED
 from jaxrecon.physics.mask_families import FRACTION_FAMILIES
 from jaxrecon.physics.sampling import FAMILIES
+from jaxrecon.scan_specific.experiment_file import names_experiment
 from jaxrecon.training import evaluation_folder
 from jaxrecon.training.baselines import (
     BASELINES,
     Baseline,
     parse_baseline,
     require_calibration,
+    target_shape,
 )
 from jaxrecon.training.compilation import use_compilation_cache
 from jaxrecon.training.datasets import TestSet
@@ -245,10 +247,14 @@ def main() -> int:
         raise InputError("expected --run, --weights or --baselines to judge, found none of them")
     require_format(_TABLE_FORMAT.value)
     names = dict.fromkeys(_values(_BASELINES))
-    baselines = [parse_baseline(name) for name in names if name != ZERO_FILLED]
+    for name in names:
+        if name != ZERO_FILLED and not names_experiment(name):
+            parse_baseline(name)
     lpips = None if _LPIPS.value is None else load_lpips(Path(_LPIPS.value))
     test_sets = _test_sets(lpips)
     use_compilation_cache()
+    image_shape = target_shape(test_sets) if any(map(names_experiment, names)) else None
+    baselines = [parse_baseline(name, image_shape) for name in names if name != ZERO_FILLED]
     runs = [load_run(text, network_of_run) for text in _values(_RUN)]
     runs += [load_run(text, network_of_weights) for text in _values(_WEIGHTS)]
     require_distinct(runs, [*BASELINES, *(one.method.name for one in baselines)])

@@ -182,7 +182,7 @@ def _outputs(scan_path: Path) -> list[Path]:
 
 
 def _methods(fitted: ScanSpecific | None) -> list[Method]:
-    """The methods that the flags name; of a gallery, each under a name of its own."""
+    """The methods that the flags name; of a gallery, each under a name of its own; no fits."""
     given = [
         f"--{flag.name}"
         for flag in (_RUN, _WEIGHTS, _METHOD, _CONFIG, _GALLERY)
@@ -194,7 +194,7 @@ def _methods(fitted: ScanSpecific | None) -> list[Method]:
             f"{' and '.join(given) or 'none'}"
         )
     if fitted is not None:
-        return [fitted.method()]
+        return []
     options = Options(_REGULARISATION.value, _ITERATIONS.value)
     if _RUN.value is not None:
         return [network_method(network_of_run(Path(_RUN.value)), Path(_RUN.value))]
@@ -344,6 +344,9 @@ def _run(interruption: Interruption) -> int:
     )
     measured = _undersampled(scan)
     print(_describe(scan, measured))
+    if fitted is not None:
+        fitted = fitted.for_images(scan.image_shape)
+        methods = [fitted.method()]
     if any(method.run for method in methods) and measured.masks[0].pattern.shape[0] > 1:
         print("networks are trained with masks of whole columns, this one is of single samples")
     about = _about(scan, measured, methods)

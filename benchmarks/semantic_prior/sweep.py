@@ -5,8 +5,8 @@
 Simulates the data (see "Real data" in the README: `JAXRECON_REAL_DATA` must be set), converts the
 encoder and LPIPS, embeds the auxiliary images, trains the warm start, fits every arm of
 `experiment.py` to every test slice at R = 4 and 6 with `jaxrecon.evaluate`, follows the paths of
-all arms on one slice with `jaxrecon.reconstruct`, and makes the report. Every step is a program of the
-project; kill it and give the same command again: it goes on where it stopped.
+all arms on one slice with `jaxrecon.reconstruct`, and makes the report. Every step is a program of
+the project; kill it and give the same command again: it goes on where it stopped.
 """
 
 import os

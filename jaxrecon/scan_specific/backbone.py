@@ -5,7 +5,7 @@ A module "NAME" with `build_backbone(config) -> Backbone` is the backbone NAME: 
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxtyping import Array, Complex, PyTree
@@ -80,3 +80,18 @@ def open_backbone(config: Mapping[str, Any]) -> Backbone:
     name = config["backbone"]["name"]
     module = find_module(jaxrecon.scan_specific, name, ["build_backbone"], field="backbone.name")
     return module.build_backbone(config)
+
+
+def require_positive(fields: Mapping[str, Any], names: Sequence[str]) -> None:
+    """See that numbers of a backbone can be used.
+
+    Args:
+        fields: `config.backbone`.
+        names: of fields that must be above 0.
+
+    Raises:
+        InputError: one is not.
+    """
+    for name in names:
+        if not fields[name] > 0:
+            raise InputError(f"backbone.{name}: expected a number above 0, found {fields[name]}")

@@ -13,6 +13,7 @@ from jaxtyping import Array, PyTree
 from jaxrecon.errors import InputError
 from jaxrecon.models import lora
 from jaxrecon.models.scan_unet import ScanUNet
+from jaxrecon.scan_specific.backbone import require_positive
 from jaxrecon.weight_store import SPEC_FILE, read_weights
 
 LORA, WEIGHTS = "lora", "weights"
@@ -64,7 +65,8 @@ class Denoiser:
         Raises:
             InputError: the image is too small for the U-Net.
         """
-        del shape
+        # The network itself says whether it can work on such an image.
+        jax.eval_shape(self.network.init, key, jnp.zeros((1, *shape), jnp.complex64))
         if self.warm is None:
             return arrange(key, None)
         return lora.init_lora(key, arrange(key, self.warm), self.rank)
@@ -86,15 +88,25 @@ def open_denoiser(fields: Mapping[str, Any]) -> Denoiser:
         fields: `config.backbone`.
 
     Raises:
-        InputError: the warm start is not there, or of another U-Net.
+        InputError: a field is not usable; the warm start is not there, or of another U-Net.
     """
+    require_positive(fields, ("lora_rank",))
     network = scan_unet(fields)
     warm = read_warm_start(Path(fields["warm_start"]), network) if fields["warm_start"] else None
     return Denoiser(network, warm, fields["lora_rank"], fields["lora_alpha"])
 
 
 def scan_unet(fields: Mapping[str, Any]) -> ScanUNet:
-    """The U-Net that `config.backbone` describes."""
+    """The U-Net that `config.backbone` describes.
+
+    Raises:
+        InputError: its levels are not usable.
+    """
+    if not fields["features"] or min(fields["features"]) < 1:
+        raise InputError(
+            "backbone.features: expected the channels of at least one level, each above 0, found "
+            f"{tuple(fields['features'])}"
+        )
     return ScanUNet(
         tuple(fields["features"]),
         fields["halves_before_upsampling"],

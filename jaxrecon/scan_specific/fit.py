@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Complex, Float, Int32, PyTree
 
 from jaxrecon.errors import DivergenceError, InputError
 from jaxrecon.physics.cg_sense import least_squares
+from jaxrecon.physics.cropping import center_crop
 from jaxrecon.physics.normal_equations import normal_equations
 from jaxrecon.priors.semantic_prior import PriorLoss, SemanticPrior
 from jaxrecon.scan_config import REGULARISERS
@@ -75,11 +76,14 @@ class Fit:
         config: the experiment.
         backbone: the network.
         prior: guides the fit, or is only looked at where the regulariser is another; None: neither.
+        image_shape: rows and columns of the image's centre that the prior looks at, those of the
+            images it was made of; None for all of it.
     """
 
     config: Mapping[str, Any]
     backbone: Backbone
     prior: SemanticPrior | None
+    image_shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         config = self.config
@@ -164,7 +168,7 @@ class Fit:
         )(state.groups, problem)
         gradient = jax.vmap(jax.grad(functools.partial(self._loss, guided=guided)), (0, 0, None, 0))
 
-        def step(_: int, carry: tuple[Groups, Groups, Array]) -> tuple[Groups, Groups, Array]:
+        def step(_: Array, carry: tuple[Groups, Groups, Array]) -> tuple[Groups, Groups, Array]:
             groups, adam, done = carry
             slopes = gradient(groups, context, constants, problem)
             changed = {
@@ -180,6 +184,12 @@ class Fit:
         adam = {name: state.adam[name] for name in names}
         groups, adam, done = jax.lax.fori_loop(0, count, step, (trained, adam, state.step))
         return State({**rest, **groups}, {**state.adam, **adam}, done)
+
+    def cropped(
+        self, images: Complex[Array, "images height width"]
+    ) -> Complex[Array, "images rows columns"]:
+        """What the prior looks at."""
+        return images if self.image_shape is None else center_crop(images, *self.image_shape)
 
     def look(self, state: State, constants: Constants, problem: Problem) -> Moment:
         """The reconstruction as the fits stand, and the terms of the loss.
@@ -235,7 +245,7 @@ class Fit:
 
     def _semantic(self, made: Made, constants: Constants) -> PriorLoss:
         assert self.prior is not None
-        return self.prior.loss(constants.prior, made.guided)
+        return self.prior.loss(constants.prior, self.cropped(made.guided))
 
     def _parts(
         self, groups: Groups, constants: Constants, problem: Problem
@@ -347,7 +357,7 @@ class Programs:
         prior = self.fit.prior
         if prior is None or prior.answers is None:
             return ()
-        return prior.answers(self._constants.prior, moment.images)
+        return prior.answers(self._constants.prior, self.fit.cropped(moment.images))
 
     def _redrawn(self, done: int) -> Constants:
         prior = self.fit.prior

@@ -162,7 +162,7 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path) as file:
+        with path.open("rb") as opened, np.load(opened) as file:
             return dict(file)
     except Exception as error:  # zip, NumPy and the file system each raise their own
         raise InputError(f"{path}: expected a part of a fit, found {error}") from None

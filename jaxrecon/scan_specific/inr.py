@@ -12,7 +12,7 @@ from jaxtyping import Array, Complex, Float, PyTree
 
 from jaxrecon.models.complex_normalisation import channels_to_complex
 from jaxrecon.models.siren import Adaptor, ImplicitImage, Siren, coordinate_grid
-from jaxrecon.scan_specific.backbone import Backbone, Groups, Made
+from jaxrecon.scan_specific.backbone import Backbone, Groups, Made, require_positive
 from jaxrecon.scan_specific.problem import Problem
 
 _SIREN, _ADAPTOR = "siren", "adaptor"
@@ -23,8 +23,12 @@ def build_backbone(config: Mapping[str, Any]) -> Backbone:
 
     Args:
         config: the experiment.
+
+    Raises:
+        InputError: a field is not usable.
     """
     fields = config["backbone"]
+    require_positive(fields, ("layers", "features", "frequency", "adaptor_features"))
     sizes = (fields["layers"], fields["features"])
     siren = Siren(*sizes, frequency=fields["frequency"])
     adaptor = Adaptor(fields["adaptor_features"])

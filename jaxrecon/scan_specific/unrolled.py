@@ -15,7 +15,7 @@ from jaxtyping import Array, Complex, PyTree
 from jaxrecon.errors import InputError
 from jaxrecon.models.modl import MoDL, Unrolled, stage_parameters
 from jaxrecon.models.scan_unet import ScanUNet
-from jaxrecon.scan_specific.backbone import Backbone, Groups, Made
+from jaxrecon.scan_specific.backbone import Backbone, Groups, Made, require_positive
 from jaxrecon.scan_specific.denoiser import LORA, open_denoiser, smallest_image
 from jaxrecon.scan_specific.problem import Problem
 
@@ -29,12 +29,17 @@ def build_backbone(config: Mapping[str, Any]) -> Backbone:
         config: the experiment.
 
     Raises:
-        InputError: the warm start is not usable, or a fraction is not within 0 and 1.
+        InputError: a field or the warm start is not usable.
     """
     fields = config["backbone"]
     if not 0 < fields["holdout"] < 1:
         raise InputError(
             f"backbone.holdout: expected a fraction above 0 and below 1, found {fields['holdout']}"
+        )
+    require_positive(fields, ("stages", "iterations", "initial_weight", "holdout_sigma"))
+    if fields["guided_stages"] not in ("last", "all"):
+        raise InputError(
+            f"backbone.guided_stages: expected last or all, found {fields['guided_stages']!r}"
         )
     denoiser = open_denoiser(fields)
     unet, group, stages = denoiser.network, denoiser.group, fields["stages"]

@@ -6,7 +6,7 @@ calibration columns and at least 24 rows.
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from jaxrecon.physics.espirit import SMALLEST_CALIBRATION
 from jaxrecon.physics.sampling import SamplingMask
 from jaxrecon.scan_specific.experiment_file import names_experiment, open_fit, read_experiment
 from jaxrecon.training.classical_methods import SOLVERS
+from jaxrecon.training.datasets import TestSet
 from jaxrecon.training.evaluation import JudgedMethod
 from jaxrecon.training.scan_specific_method import judged_fit
 from jaxrecon.training.settings import Setting
@@ -40,13 +41,14 @@ class Baseline:
     setting: Any
 
 
-def parse_baseline(text: str) -> Baseline:
+def parse_baseline(text: str, image_shape: tuple[int, int] | None = None) -> Baseline:
     """A method without a training set as the command line names it.
 
     Args:
         text: one of `BASELINES` but the zero-filled image; NAME:WEIGHT sets the weight of its
             regularisation. It stands in results. Or an experiment on one scan, FILE.py or
             FILE.py:ARGUMENT, whose own name does.
+        image_shape: rows and columns of the targets, which a semantic prior looks at.
 
     Raises:
         InputError: there is no such method, the weight is no number, or the experiment cannot be
@@ -54,6 +56,7 @@ def parse_baseline(text: str) -> Baseline:
     """
     if names_experiment(text):
         fit = open_fit(read_experiment(text).to_dict())
+        fit = dataclasses.replace(fit, image_shape=image_shape)
         setting = {"config": dict(fit.config), "prior": fit.prior and dict(fit.prior.provenance)}
         return Baseline(judged_fit(fit), json.loads(json.dumps(setting, default=list)))
     name, _, weight = text.partition(":")
@@ -73,6 +76,33 @@ def parse_baseline(text: str) -> Baseline:
         return jnp.abs(solve(batch["kspace"], batch["mask"], batch["maps"], **options))
 
     return Baseline(JudgedMethod(text, reconstruct, needs_maps=True), regularisation)
+
+
+def target_shape(test_sets: Sequence[TestSet]) -> tuple[int, int]:
+    """Rows and columns of all targets.
+
+    Args:
+        test_sets: the data sets.
+
+    Raises:
+        InputError: they differ; the message names two files.
+    """
+    found: dict[tuple[int, int], str] = {}
+    for test_set in test_sets:
+        for volume in test_set.volumes:
+            shape = (
+                min(volume.target_height, volume.height),
+                min(volume.target_width, volume.width),
+            )
+            found.setdefault(shape, volume.path)
+    if len(found) > 1:
+        (first, path), (second, other) = list(found.items())[:2]
+        raise InputError(
+            "--baselines: expected images of one size for experiments on one scan, found "
+            f"{first[0]} x {first[1]} in {path} and {second[0]} x {second[1]} in {other}: evaluate "
+            "them apart"
+        )
+    return next(iter(found))
 
 
 def require_calibration(setting: Setting, masks: Mapping[str, SamplingMask]) -> None:

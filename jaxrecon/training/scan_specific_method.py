@@ -54,6 +54,10 @@ class ScanSpecific:
         """Stands in results."""
         return method_name(self.fit)
 
+    def for_images(self, image_shape: tuple[int, int]) -> "ScanSpecific":
+        """The same fit, its prior looking at images of this many rows and columns."""
+        return dataclasses.replace(self, fit=dataclasses.replace(self.fit, image_shape=image_shape))
+
     def claim(self, identity: Mapping[str, Any]) -> bool:
         """Take the folder for this fit of this scan.
 
