@@ -5,6 +5,7 @@ tensor that is being looked at.
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -59,8 +60,9 @@ def stored_tensors(checkpoint: Checkpoint) -> dict[str, StoredTensor]:
             floating-point numbers.
     """
     tensors: dict[str, StoredTensor] = {}
+    pickles = _Pickles()
     for path in checkpoint.files:
-        shard = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
+        shard = _safetensors(path) if path.suffix == ".safetensors" else pickles.tensors(path)
         twice = sorted(tensors.keys() & shard.keys())
         if twice:
             raise InputError(f"{path}: expected each key in one shard, found {twice[0]} again")
@@ -93,41 +95,41 @@ def _safetensors(path: Path) -> dict[str, StoredTensor]:
     return {key: stored(key, entry) for key, entry in header.items()}
 
 
-class _MappedPickle:
-    """A torch pickle that is mapped anew before too much of one mapping has been touched."""
+class _Pickles:
+    """Torch pickles, of which one is mapped at a time and not much more of it touched than read."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._tensors = load_pickle(path, mmap=True)
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._tensors: dict[str, Any] = {}
         self._touched = 0
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {key: tuple(tensor.shape) for key, tensor in self._tensors.items()}
+    def tensors(self, path: Path) -> dict[str, StoredTensor]:
+        """The tensors of a file by key."""
+        self._map(path)
+        return {
+            key: StoredTensor(tuple(tensor.shape), functools.partial(self._read, path, key))
+            for key, tensor in self._tensors.items()
+        }
 
-    def read(self, key: str) -> np.ndarray:
+    def _map(self, path: Path) -> None:
+        self._tensors = {}  # ends the mapping there was
+        self._path, self._tensors, self._touched = path, load_pickle(path, mmap=True), 0
+
+    def _read(self, path: Path, key: str) -> np.ndarray:
         import torch
 
+        if self._path != path:
+            self._map(path)
         size = self._tensors[key].nbytes
         if self._touched and self._touched + size > _LARGEST_TOUCHED:
-            self._tensors = {}
-            self._tensors = load_pickle(self._path, mmap=True)
-            self._touched = 0
+            self._map(path)
         self._touched += size
         tensor = self._tensors[key].detach()
         if not tensor.is_floating_point():
-            raise _not_floating(self._path, key, str(tensor.dtype))
+            raise _not_floating(path, key, str(tensor.dtype))
         if tensor.dtype == torch.bfloat16:  # which torch does not give to NumPy
             return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
         return np.asarray(tensor.numpy())
-
-
-def _pickled(path: Path) -> dict[str, StoredTensor]:
-    mapped = _MappedPickle(path)
-
-    def stored(key: str, shape: tuple[int, ...]) -> StoredTensor:
-        return StoredTensor(shape, lambda: mapped.read(key))
-
-    return {key: stored(key, shape) for key, shape in mapped.shapes().items()}
 
 
 def _not_floating(path: Path, key: str, dtype: str) -> InputError:

@@ -47,13 +47,21 @@ def write_safetensors(
     """
     with path.open("wb") as file:
         offsets = _write_header(file, shapes, dtype)
-        for parameter, pieces in assignment.items():
-            for piece in pieces:
-                array = piece.transform(source[piece.key].read())
-                at = (piece.position or 0) * array.size * DTYPES[dtype].itemsize
-                file.seek(offsets[parameter] + at)
-                _write_array(file, array, DTYPES[dtype])
-                del array  # before the next one is read
+        for parameter, piece in _in_order_of_reading(assignment, source):
+            array = piece.transform(source[piece.key].read())
+            at = (piece.position or 0) * array.size * DTYPES[dtype].itemsize
+            file.seek(offsets[parameter] + at)
+            _write_array(file, array, DTYPES[dtype])
+            del array  # before the next one is read
+
+
+def _in_order_of_reading(
+    assignment: Mapping[str, tuple[Piece, ...]], source: Mapping[str, StoredTensor]
+) -> list[tuple[str, Piece]]:
+    """Every piece with its parameter, in the order of the source: file after file."""
+    order = {key: i for i, key in enumerate(source)}
+    pairs = [(parameter, piece) for parameter in assignment for piece in assignment[parameter]]
+    return sorted(pairs, key=lambda pair: order[pair[1].key])
 
 
 def _write_header(

@@ -105,7 +105,7 @@ def test_memory_beyond_the_output_stays_below_twice_the_largest_tensor(tmp_path)
     largest = 2**16 * 256 * 4
     model, small = random_janus(**large), random_janus()
     save_hugging_face(model, tmp_path / "transformers")
-    save_deepseek(model, tmp_path / "deepseek")
+    save_deepseek(model, tmp_path / "deepseek", shards=2)
     save_hugging_face(small, tmp_path / "small-transformers")
     save_deepseek(small, tmp_path / "small-deepseek")
     code = f"""
