@@ -100,7 +100,7 @@ def main() -> int:
     learning_rate = learning_rate_schedule(config.optimizer.to_dict(), steps_per_epoch)
     state = initial_state(model, optimizer, config.seed)
     encoder = open_frozen(config.model.to_dict())
-    method = method_name(config.name, encoder)
+    method = method_name(config.name, encoder_provenance(encoder))
     if encoder is not None:
         print(f"frozen encoder: {encoder.description}")
         state = state.replace(variables=place_encoder(state.variables, encoder))

@@ -13,7 +13,7 @@ from jaxtyping import PyTree
 from jaxrecon.errors import InputError
 from jaxrecon.training.evaluation import JudgedMethod, network_reconstruction
 from jaxrecon.training.evaluation_folder import slug
-from jaxrecon.training.trained_network import TrainedNetwork
+from jaxrecon.training.trained_network import TrainedNetwork, method_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ def load_run(text: str, load: Callable[[Path], TrainedNetwork]) -> JudgedRun:
     network = load(source.folder)
     architecture = network.source.get("config") or network.source.get("weights") or {}
     method = JudgedMethod(
-        source.name or network.name,
+        method_name(source.name, network.source) if source.name else network.name,
         network_reconstruction(network.model),
         network.variables,
         kind=json.dumps(architecture.get("model"), sort_keys=True),

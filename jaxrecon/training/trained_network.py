@@ -36,9 +36,14 @@ class TrainedNetwork:
     source: Mapping[str, Any]
 
 
-def method_name(name: str, encoder: Encoder | None) -> str:
-    """A network's name in results, which says so where its encoder is not pretrained."""
-    is_random = encoder is not None and encoder.sha256 is None
+def method_name(name: str, source: Mapping[str, Any]) -> str:
+    """A network's name in results, which says so where its encoder is not pretrained.
+
+    Args:
+        name: without that.
+        source: holds what `encoder_provenance` returns.
+    """
+    is_random = source["encoder"] is not None and source["encoder_sha256"] is None
     return f"{name} (random encoder)" if is_random else name
 
 
@@ -73,7 +78,7 @@ def network_of_run(folder: Path) -> TrainedNetwork:
         "checkpoint_sha256": parameters_sha256(params),
         **encoder_provenance(encoder),
     }
-    return TrainedNetwork(model, variables, method_name(config["name"], encoder), source)
+    return TrainedNetwork(model, variables, method_name(config["name"], source), source)
 
 
 def network_of_weights(folder: Path) -> TrainedNetwork:

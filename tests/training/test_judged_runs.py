@@ -20,11 +20,16 @@ class Gain(nn.Module):
 
 def load(folder):
     """A network that says which folder it is from; folder "deep" holds another architecture."""
+    encoders = {"random": "random encoder (seed 0)", "pretrained": "weights/clip"}
     return TrainedNetwork(
         Gain(),
         {"params": {"gain": jnp.asarray(float(len(folder.name)))}},
         "varnet",
-        {"config": {"model": {"cascades": 12 if folder.name == "deep" else 4}}},
+        {
+            "config": {"model": {"cascades": 12 if folder.name == "deep" else 4}},
+            "encoder": encoders.get(folder.name),
+            "encoder_sha256": "0" * 64 if folder.name == "pretrained" else None,
+        },
     )
 
 
@@ -76,6 +81,11 @@ def test_runs_of_one_architecture_are_of_one_kind():
     for run, gain in ((shallow, 1), (other, 2)):
         images = run.method.reconstruct(run.method.variables, batch)
         assert images.tolist() == [[[2 * gain] * 3] * 3]
+
+
+def test_no_name_hides_that_an_encoder_is_random():
+    names = [load_run(f"net=x/{name}", load).method.name for name in ("random", "pretrained", "a")]
+    assert names == ["net (random encoder)", "net", "net"]
 
 
 def test_placing_a_run_moves_its_variables_alone():
