@@ -32,7 +32,7 @@ FULL = (768, 12, 12)
 SMALL = (192, 3, 3)
 
 
-def _random(make_model):
+def randomised(make_model):
     """A model with every parameter drawn at about the size of a trained one's, none 0 or 1."""
     generator = torch.Generator().manual_seed(0)
     with no_init_weights():  # its own values are replaced: drawing them would take seconds
@@ -51,7 +51,7 @@ def _random(make_model):
 
 def clip(width, depth, heads, patch=16, image_size=224, activation="quick_gelu"):
     """The complete CLIP, as published, with a small text encoder."""
-    return _random(
+    return randomised(
         lambda: transformers.CLIPModel(
             transformers.CLIPConfig(
                 vision_config={
@@ -70,7 +70,7 @@ def clip(width, depth, heads, patch=16, image_size=224, activation="quick_gelu")
 
 
 def dinov2(width, depth, heads, image_size=518):
-    return _random(
+    return randomised(
         lambda: transformers.Dinov2Model(
             transformers.Dinov2Config(
                 hidden_size=width,
@@ -84,7 +84,7 @@ def dinov2(width, depth, heads, image_size=518):
 
 def siglip(width, depth, heads, patch=16, image_size=224):
     """The complete SigLIP, as published, with a small text encoder."""
-    return _random(
+    return randomised(
         lambda: transformers.SiglipModel(
             transformers.SiglipConfig(
                 vision_config={
@@ -102,7 +102,7 @@ def siglip(width, depth, heads, patch=16, image_size=224):
 
 
 def timm_vit(width, depth, heads, image_size=224):
-    return _random(
+    return randomised(
         lambda: timm.models.vision_transformer.VisionTransformer(
             img_size=image_size,
             patch_size=16,

@@ -4,6 +4,8 @@ Touvron et al. 2023, "LLaMA" (arXiv:2302.13971): RMSNorm, rotary embeddings, Swi
 live in the collection "frozen"; those of the layers are stacked for one scan over them.
 """
 
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -79,7 +81,7 @@ class _Layer(nn.Module):
     dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, stream: _Stream, context: _Context) -> tuple[_Stream, object]:
+    def __call__(self, stream: _Stream, context: _Context) -> tuple[_Stream, Any]:
         spec, x = self.spec, stream.x
         y = RMSNorm(spec.epsilon, name="norm1")(x)
         query, key, value = (
@@ -93,7 +95,7 @@ class _Layer(nn.Module):
         query, key = (
             rotate(part, context.cosines, context.sines).astype(self.dtype) for part in (query, key)
         )
-        emitted: object = (key, value) if context.emit == _CACHE else None
+        emitted: Any = (key, value) if context.emit == _CACHE else None
         if stream.keys is not None and stream.values is not None:
             place = (stream.layer, 0, context.start, 0, 0)
             keys, values = (
@@ -255,7 +257,7 @@ class Llama(nn.Module):
     def _precise(self) -> DTypeLike:
         return jnp.promote_types(self.dtype, jnp.float32)
 
-    def _run(self, x: Array, mask: Array, emit: str) -> tuple[Array, Array]:
+    def _run(self, x: Array, mask: Array, emit: str) -> tuple[Array, Any]:
         """The residual stream behind the last layer, and what the layers emit."""
         tokens = mask.shape[1]
         visible = jnp.tri(tokens, dtype=bool) & mask[:, None, None]
