@@ -32,7 +32,8 @@ def write_safetensors(
 ) -> None:
     """Write parameters to a safetensors file, each straight to its place.
 
-    Beyond the file, one source tensor is in memory (as the pages of a mapped file) and 16 MiB.
+    Beyond the file, one source tensor is in memory (as the pages of a mapped file) and two
+    blocks of 16 MiB.
 
     Args:
         path: the file; to be seen under this name while it is being written.
