@@ -52,12 +52,15 @@ def prior_config() -> ConfigDict:
     prior.name = "image"  # module of jaxrecon.priors: "image" or "language"
     prior.embeddings = ""  # file of `jaxrecon.embed`
     prior.encoder = ConfigDict()
-    prior.encoder.architecture = "siglip_vit_l16"  # a name in jaxrecon.encoders.spec.PUBLISHED
+    # A name in jaxrecon.encoders.spec.PUBLISHED, or "janus_pro_1b": for "image" its tower alone.
+    prior.encoder.architecture = "siglip_vit_l16"
     prior.encoder.weights = ""  # folder of converted weights; "random": untrained, results say so
     prior.encoder.seed = 0  # of random weights
     prior.encoder.dtype = "float32"  # of the matrix products; "bfloat16" takes half the memory
-    prior.layers = ()  # hidden states; empty: 1, 13 and 24 of 24, or the same relative depths
-    prior.level_weights = (0.005, 0.5, 1.0)  # low to high; the released code has 0.01 first
+    # For "image": hidden states; empty: 1, 13 and 24 of 24, or the same relative depths.
+    prior.layers = ()
+    # For "image": of their losses, low to high; the released code has 0.01 first.
+    prior.level_weights = (0.005, 0.5, 1.0)
     # How an image becomes pixels: "peak" (paper B) or "percentiles" (paper A).
     prior.preprocessing = "peak"
     prior.image_size = 0  # pixels along each side that the encoder sees; 0: what it was trained on
@@ -69,10 +72,21 @@ def prior_config() -> ConfigDict:
         "token"  # loss token by token; "image": cosine averaged over tokens (the code)
     )
     prior.memory = 4_000_000_000  # bytes for references on the device; more are drawn anew
-    prior.prompt = ""  # for "language"
-    prior.perturbations = 100  # for "language": of the prompt's embeddings, for each image
-    prior.perturbation_std = 0.03  # for "language"; the code has 0.02
+    _add_language(prior)
     return prior
+
+
+def _add_language(prior: ConfigDict) -> None:
+    """Fields of the prior "language"."""
+    prior.prompt = ""
+    prior.tokenizer = ""  # folder; empty: the one in the folder of the weights
+    prior.perturbations = 100  # of the prompt's embeddings, for each image
+    prior.perturbation_std = 0.03  # the code has 0.02
+    # Beginnings of words that tell answers apart, ("high", "low"); empty: their words do.
+    prior.meanings = ()
+    # Of a perturbation, until the answer means what that to the plain prompt does; 0: not looked at.
+    prior.draws = 4
+    prior.answer_tokens = 8  # of an answer, at most
 
 
 def auxiliary_config() -> ConfigDict:
@@ -105,6 +119,9 @@ def inr_config() -> ConfigDict:
     config.backbone.features = 256
     config.backbone.frequency = 15.0  # w0
     config.backbone.adaptor_features = 256
+    # Largest part of a pixel that the adaptor can give, in peaks of the zero-filled image. The
+    # released code has 1, but fully sampled images are up to twice as bright as zero-filled ones.
+    config.backbone.range = 3.0
     config.backbone.adaptor_learning_rate = 1e-3
     config.backbone.lock()
     return config

@@ -1,5 +1,8 @@
 """Implicit neural representation: a SIREN, and a convolutional adaptor after it.
 
+Both images are in units of some peaks of the zero-filled image, so that the adaptor's last
+activation, which ends at 1, does not clip what is brighter than the zero-filled image ever is.
+
 With total variation both are trained, each of their images judged and regularised by itself; with
 the experiment's own regulariser the adaptor alone is (the released code of arXiv:2511.19641).
 """
@@ -32,6 +35,7 @@ def build_backbone(config: Mapping[str, Any]) -> Backbone:
     sizes = (fields["layers"], fields["features"])
     siren = Siren(*sizes, frequency=fields["frequency"])
     adaptor = Adaptor(fields["adaptor_features"])
+    peaks = fields["range"]
     both = ImplicitImage(*sizes, fields["frequency"], fields["adaptor_features"])
 
     def init(key: Array, shape: tuple[int, int]) -> Groups:
@@ -48,7 +52,7 @@ def build_backbone(config: Mapping[str, Any]) -> Backbone:
         return None if _SIREN in trained else channels(groups, problem)
 
     def adapted(groups: Groups, values: Array) -> Complex[Array, "1 height width"]:
-        return channels_to_complex(adaptor.apply({"params": groups[_ADAPTOR]}, values))
+        return peaks * channels_to_complex(adaptor.apply({"params": groups[_ADAPTOR]}, values))
 
     def make(groups: Groups, context: PyTree, frozen: PyTree, problem: Problem) -> Made:
         del frozen
@@ -57,7 +61,7 @@ def build_backbone(config: Mapping[str, Any]) -> Backbone:
             return Made(image, image, image)
         values = channels(groups, problem)
         image = adapted(groups, values)
-        images = jnp.concatenate([channels_to_complex(values), image])
+        images = jnp.concatenate([peaks * channels_to_complex(values), image])
         return Made(images, images, image)
 
     def result(groups: Groups, frozen: PyTree, problem: Problem) -> Complex[Array, "height width"]:
