@@ -20,8 +20,9 @@ from jaxrecon.errors import InputError
 IMAGE = "<image_placeholder>"
 IMAGE_BEGIN = "<begin_of_image>"
 IMAGE_END = "<end_of_image>"
-SENTENCE_BEGIN = "<｜begin▁of▁sentence｜>"
-SENTENCE_END = "<｜end▁of▁sentence｜>"
+# With full-width bars and lower blocks, as DeepSeek spells them.
+SENTENCE_BEGIN = "<\uff5cbegin\u2581of\u2581sentence\uff5c>"
+SENTENCE_END = "<\uff5cend\u2581of\u2581sentence\uff5c>"
 
 SYSTEM = (
     "You are a helpful language and vision assistant. You are able to understand the visual "

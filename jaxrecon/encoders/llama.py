@@ -4,7 +4,7 @@ Touvron et al. 2023, "LLaMA" (arXiv:2302.13971): RMSNorm, rotary embeddings, Swi
 live in the collection "frozen"; those of the layers are stacked for one scan over them.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -21,8 +21,7 @@ from jaxrecon.errors import InputError
 _NOTHING, _OUTPUTS, _CACHE = "nothing", "outputs", "cache"
 
 
-@flax.struct.dataclass
-class Cache:
+class Cache(NamedTuple):
     """Keys and values of the tokens so far, in every layer.
 
     Attributes:
@@ -38,8 +37,7 @@ class Cache:
     length: Array
 
 
-@flax.struct.dataclass
-class _Stream:
+class _Stream(NamedTuple):
     """What goes from one layer to the next.
 
     Attributes:
@@ -102,7 +100,7 @@ class _Layer(nn.Module):
                 jax.lax.dynamic_update_slice(everything, new[None], place)
                 for everything, new in ((stream.keys, key), (stream.values, value))
             )
-            stream = stream.replace(keys=keys, values=values)
+            stream = stream._replace(keys=keys, values=values)
             key, value = keys[stream.layer], values[stream.layer]
         attended = jax.nn.dot_product_attention(query, key, value, mask=context.mask)
         x = x + self._dense(spec.width, "output")(attended.reshape(*y.shape[:2], -1))
@@ -111,7 +109,7 @@ class _Layer(nn.Module):
         x = x + self._dense(spec.width, "down")(jax.nn.silu(gate) * up)
         if context.emit == _OUTPUTS:
             emitted = x
-        return stream.replace(x=x, layer=stream.layer + 1), emitted
+        return stream._replace(x=x, layer=stream.layer + 1), emitted
 
     def _dense(self, features: int, name: str) -> Dense:
         return Dense(features, self.dtype, use_bias=False, name=name)
