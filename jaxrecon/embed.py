@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import functools
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ from jaxrecon.priors import auxiliary
 from jaxrecon.priors.contrastive import Contrast, contrast_of
 from jaxrecon.priors.embedder import Embedder, open_embedder
 from jaxrecon.priors.embeddings import (
+    CLASSES,
     NEGATIVE,
     POSITIVE,
     EmbeddingFile,
@@ -102,6 +104,8 @@ def main() -> None:
     embedder = open_embedder(config.prior.to_dict())
     contrast = contrast_of(config.prior.to_dict())
     print(f"encoder: {embedder.name}")
+    if embedder.memory:
+        print(f"memory: {embedder.memory}")
     details = {
         "auxiliary": chosen,
         "prior": config.prior.to_dict(),
@@ -122,6 +126,7 @@ def main() -> None:
         2**31, size=(len(data.masks), 2), dtype=np.uint32
     )
     step = _make_step(embedder, chosen["positive"], acs)
+    answers: dict[str, Counter[str]] = {kind: Counter() for kind in CLASSES}
     weights = jax.device_put(embedder.arrays)
     with (
         create_embeddings(output, about) as writer,
@@ -130,9 +135,15 @@ def main() -> None:
         for batch in _batches(pipelines):
             count = len(batch.slices)
             mine, seeds = seeds[:count], seeds[count:]
-            levels = step(weights, batch.arrays, np.resize(mine, (_BATCH_SIZE.value, 2)))
+            filled = np.resize(mine, (_BATCH_SIZE.value, 2))
+            levels, said = step(weights, batch.arrays, filled, count)
             _append(writer, embedder, batch, levels, undersampled)
+            for kind, texts in said.items():
+                answers[kind].update(texts)
             bar.update(count)
+        if embedder.answers is not None:
+            writer.add_details({"answers": answers})
+        writer.add_details(embedder.notes())
     seconds = time.perf_counter() - start
 
     # ---- What it is worth ------------------------------------------------------------------------
@@ -142,6 +153,12 @@ def main() -> None:
         f"embeddings at {len(file.shapes)} levels, {output.stat().st_size / 1e6:,.1f} MB, "
         f"in {seconds:.0f} s"
     )
+    for kind, said in answers.items():
+        if said:
+            common = ", ".join(f"{text!r} {number}" for text, number in said.most_common(3))
+            print(f"  answers to {kind}s: {common}{' and others' if len(said) > 3 else ''}")
+    for name, value in embedder.notes().items():
+        print(f"  {name}: {value}")
     for level in about.levels:
         print(_separation_line(file, level, contrast))
 
@@ -163,25 +180,43 @@ def _batches(pipelines: Sequence[Pipeline]) -> Iterator[Batch]:
 
 
 def _make_step(embedder: Embedder, positive: str, acs: int) -> Any:
-    """Embeddings of both images of every slice, a compiled program for each shape of the batch."""
+    """Both images of every slice: their embeddings, and what is said of them.
+
+    One compiled program for each shape of the batch; two where the embedder is not traceable, and
+    then it sees no repeats that fill a batch.
+    """
+
+    @functools.partial(jax.jit, static_argnames="crop")
+    def images_of(kspace: Array, mask: Array, target: Array, crop: tuple[int, int]) -> Any:
+        if positive == "tv":
+            return auxiliary.total_variation_and_zero_filled(kspace, mask, acs, crop)
+        return auxiliary.target_and_zero_filled(kspace, target, crop)
 
     @functools.partial(jax.jit, static_argnames="crop")
     def compute(
         weights: PyTree, kspace: Array, mask: Array, target: Array, seeds: Array,
         crop: tuple[int, int],
-    ) -> list[tuple[Array, Array]]:  # fmt: skip
-        if positive == "tv":
-            images = auxiliary.total_variation_and_zero_filled(kspace, mask, acs, crop)
-        else:
-            images = auxiliary.target_and_zero_filled(kspace, target, crop)
-        both = jnp.concatenate(images)
-        levels = embedder.embed(weights, both, seeds.T.reshape(-1))
-        return [(level[: len(level) // 2], level[len(level) // 2 :]) for level in levels]
+    ) -> Sequence[Array]:  # fmt: skip
+        both = jnp.concatenate(images_of(kspace, mask, target, crop))
+        return embedder.embed(weights, both, seeds.T.reshape(-1))
 
-    def step(weights: PyTree, arrays: Mapping[str, np.ndarray], seeds: np.ndarray) -> Any:
+    def step(
+        weights: PyTree, arrays: Mapping[str, np.ndarray], seeds: np.ndarray, count: int
+    ) -> tuple[Any, Mapping[str, Sequence[str]]]:
         rows, columns = arrays["crop"][0].tolist()
-        fields = (arrays[name] for name in ("kspace", "mask", "target"))
-        return compute(weights, *fields, seeds, (rows, columns))
+        fields = [arrays[name] for name in ("kspace", "mask", "target")]
+        said: Sequence[str] = ()
+        if embedder.is_traceable:
+            levels = compute(weights, *fields, seeds, (rows, columns))
+        else:
+            both = jnp.concatenate([x[:count] for x in images_of(*fields, (rows, columns))])
+            levels = embedder.embed(weights, both, jnp.asarray(seeds[:count].T.reshape(-1)))
+            if embedder.answers is not None:
+                said = embedder.answers(weights, both)
+        return (
+            [(level[: len(level) // 2], level[len(level) // 2 :]) for level in levels],
+            {POSITIVE: said[:count], NEGATIVE: said[count:]},
+        )
 
     return step
 

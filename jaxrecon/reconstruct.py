@@ -308,7 +308,10 @@ def _scan_specific(interruption: Interruption, outputs: Sequence[Path]) -> ScanS
         bar.update(steps - bar.n)
         bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()})
 
-    return ScanSpecific(open_fit(with_tuples), folder, lambda: interruption.requested, progress)
+    fit = open_fit(with_tuples)
+    if fit.prior is not None and fit.prior.memory:
+        print(f"memory: {fit.prior.memory}")
+    return ScanSpecific(fit, folder, lambda: interruption.requested, progress)
 
 
 def main() -> int:

@@ -84,7 +84,7 @@ def _add_language(prior: ConfigDict) -> None:
     prior.perturbation_std = 0.03  # the code has 0.02
     # Beginnings of words that tell answers apart, ("high", "low"); empty: their words do.
     prior.meanings = ()
-    # Of a perturbation, until the answer means what that to the plain prompt does; 0: not looked at.
+    # Of a perturbation, until the answer means what that to the plain prompt does; 0: not checked.
     prior.draws = 4
     prior.answer_tokens = 8  # of an answer, at most
 

@@ -1,7 +1,7 @@
 """What `jaxrecon.embed` needs of a semantic prior: how it sees images before there is a file."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxtyping import Array, Complex, Float, Integer, PyTree
@@ -30,6 +30,11 @@ class Embedder:
             seeds what is drawn for it. Gives one array for each level; the rows of an image stand
             together, in the order of the images.
         rows_per_image: embeddings of one image.
+        is_traceable: `embed` may be compiled; else it is called with arrays, and looks at what it
+            computes before it computes more.
+        answers: what the language model says of each image; None without one.
+        notes: what is known once images were embedded, JSON values for the file's provenance.
+        memory: an estimate of what it takes on the device, one line; "" without one.
     """
 
     name: str
@@ -37,6 +42,10 @@ class Embedder:
     arrays: PyTree
     embed: Embed
     rows_per_image: int = 1
+    is_traceable: bool = True
+    answers: Callable[[PyTree, Complex[Array, "batch height width"]], Sequence[str]] | None = None
+    notes: Callable[[], Mapping[str, Any]] = dict
+    memory: str = ""
 
 
 def open_embedder(config: Mapping[str, Any]) -> Embedder:

@@ -7,7 +7,7 @@ for each image. The attribute `provenance` says in JSON which encoder saw what.
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,16 @@ class EmbeddingWriter:
     def __init__(self, file: h5py.File, path: Path, levels: tuple[str, ...]) -> None:
         self._file, self._path, self._levels = file, path, levels
         self.images = dict.fromkeys(CLASSES, 0)
+
+    def add_details(self, details: Mapping[str, Any]) -> None:
+        """Add to the provenance what was not known before there were embeddings.
+
+        Args:
+            details: JSON values.
+        """
+        content = json.loads(self._file.attrs["provenance"])
+        content["details"] |= details
+        self._file.attrs["provenance"] = json.dumps(content)
 
     def append(
         self,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Integer, PyTree
 
-from jaxrecon.encoders.spec import IMAGENET, published_encoder
+from jaxrecon.encoders.spec import IMAGENET, PUBLISHED, PublishedEncoder
 from jaxrecon.encoders.store import Encoder, open_encoder
 from jaxrecon.encoders.vit import VisionTransformer
 from jaxrecon.errors import InputError
@@ -33,6 +33,7 @@ from jaxrecon.priors.image_prior import (
     relative_layers,
     semantic_loss,
 )
+from jaxrecon.priors.janus_weights import ARCHITECTURES, janus_spec, open_tower
 from jaxrecon.priors.preprocessing import Preprocessing
 from jaxrecon.priors.semantic_prior import PriorLoss, References, SemanticPrior
 
@@ -55,7 +56,7 @@ def open_prior(config: Mapping[str, Any]) -> SemanticPrior:
             embeddings are those of another encoder, or of other layers or pixels; one class of
             them is empty.
     """
-    file = _open_file(config["embeddings"])
+    file = open_embeddings(config["embeddings"])
     prior, encoder = _open_encoder(config)
     require_same_encoder(file, provenance(prior, encoder))
     components = tuple(int(count) for count in config["components"]) or None
@@ -81,7 +82,7 @@ def open_prior(config: Mapping[str, Any]) -> SemanticPrior:
         levels=prior.levels,
         arrays=arrays_of(bank),
         loss=loss,
-        references={level: _references(file, level) for level in prior.levels},
+        references={level: read_references(file, level) for level in prior.levels},
         provenance={
             **dataclasses.asdict(provenance(prior, encoder, file.provenance.details)),
             "embeddings": str(file.path),
@@ -127,7 +128,15 @@ def open_embedder(config: Mapping[str, Any]) -> Embedder:
     )
 
 
-def _open_file(name: str) -> EmbeddingFile:
+def open_embeddings(name: str) -> EmbeddingFile:
+    """The file of embeddings that an experiment names.
+
+    Args:
+        name: of the file; "" for none.
+
+    Raises:
+        InputError: there is none, or it is damaged; the message holds the command that makes it.
+    """
     path = Path(name)
     if not name or not path.is_file():
         raise InputError(
@@ -141,10 +150,10 @@ def _open_file(name: str) -> EmbeddingFile:
 def _open_encoder(config: Mapping[str, Any]) -> tuple[ImagePrior, Encoder]:
     """The prior without its references, and its encoder's weights."""
     settings = config["encoder"]
-    _require_choice("statistics", config["statistics"], STATISTICS)
-    _require_choice("encoder.dtype", settings["dtype"], DTYPES)
-    published = published_encoder(settings["architecture"])
-    spec = published.spec
+    require_choice("statistics", config["statistics"], STATISTICS)
+    require_choice("encoder.dtype", settings["dtype"], DTYPES)
+    is_tower = settings["architecture"] in ARCHITECTURES
+    spec = janus_spec(settings).vision if is_tower else _published(settings).spec
     layers = tuple(int(layer) for layer in config["layers"]) or relative_layers(spec.depth)
     size = int(config["image_size"]) or spec.image_size
     dtype = jnp.dtype(settings["dtype"])
@@ -153,9 +162,12 @@ def _open_encoder(config: Mapping[str, Any]) -> tuple[ImagePrior, Encoder]:
         raise InputError(
             f"prior.level_weights: expected one for each of the layers {layers}, found {weights}"
         )
-    encoder = open_encoder(
-        settings["weights"], published, layers, size, dtype, int(settings["seed"])
-    )
+    if is_tower:
+        encoder = open_tower(settings, layers, size, dtype)
+    else:
+        encoder = open_encoder(
+            settings["weights"], _published(settings), layers, size, dtype, int(settings["seed"])
+        )
     statistics = IMAGENET if config["statistics"] == "imagenet" else encoder.statistics
     prior = ImagePrior(
         network=VisionTransformer(spec, layers, size, dtype),
@@ -166,13 +178,33 @@ def _open_encoder(config: Mapping[str, Any]) -> tuple[ImagePrior, Encoder]:
     return prior, encoder
 
 
-def _require_choice(field: str, value: str, choices: tuple[str, ...]) -> None:
+def _published(settings: Mapping[str, Any]) -> PublishedEncoder:
+    name = settings["architecture"]
+    if name not in PUBLISHED:
+        raise InputError(
+            f"prior.encoder.architecture: expected one of {', '.join([*PUBLISHED, *ARCHITECTURES])}"
+            f", found {name!r}"
+        )
+    return PUBLISHED[name]
+
+
+def require_choice(field: str, value: str, choices: tuple[str, ...]) -> None:
+    """See that a setting of the prior is one of some.
+
+    Raises:
+        InputError: it is another.
+    """
     if value not in choices:
         raise InputError(f"prior.{field}: expected one of {', '.join(choices)}, found {value!r}")
 
 
-def _references(file: EmbeddingFile, level: str) -> References:
-    """One vector for each auxiliary image, a few images in memory at a time."""
+def read_references(file: EmbeddingFile, level: str) -> References:
+    """One vector for each auxiliary embedding, a few in memory at a time.
+
+    Args:
+        file: see `check_embeddings`.
+        level: one of the file's.
+    """
 
     def vectors(kind: str) -> np.ndarray:
         blocks = read_blocks(file, kind, level)

@@ -57,6 +57,7 @@ class SemanticPrior:
         answers: what the language model says of each image; None without one.
         redraw: other references of the same shapes, by a seed, where not all fit into memory; None
             where they do.
+        memory: an estimate of what it takes on the device, one line; "" without one.
     """
 
     name: str
@@ -68,6 +69,7 @@ class SemanticPrior:
     provenance: Mapping[str, Any]
     answers: Callable[[PyTree, Complex[Array, "batch height width"]], Sequence[str]] | None = None
     redraw: Callable[[int], PyTree] | None = None
+    memory: str = ""
 
 
 def open_prior(config: Mapping[str, Any]) -> SemanticPrior:
