@@ -1,6 +1,7 @@
 """Greedy answers of a language model."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,6 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from jaxrecon.encoders.frozen_layers import FROZEN
 from jaxrecon.encoders.janus import Janus
 from jaxrecon.encoders.janus_spec import JanusSpec
-from jaxrecon.encoders.llama import Cache
 from jaxrecon.errors import InputError
 
 
@@ -57,7 +57,7 @@ def generate(
 def _generate(
     model: nn.Module, parameters: PyTree, embeddings: Array, mask: Array, end: Array, limit: int
 ) -> Array:
-    def apply(method: str, *arguments: object) -> tuple[Array, Cache] | Array:
+    def apply(method: str, *arguments: object) -> Any:
         return model.apply({FROZEN: parameters}, *arguments, method=method)
 
     def likeliest(hidden: Array) -> Array:

@@ -4,9 +4,9 @@ Touvron et al. 2023, "LLaMA" (arXiv:2302.13971): RMSNorm, rotary embeddings, Swi
 live in the collection "frozen"; those of the layers are stacked for one scan over them.
 """
 
+import enum
 from typing import Any, NamedTuple
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -18,7 +18,14 @@ from jaxrecon.encoders.janus_spec import LlamaSpec
 from jaxrecon.encoders.rotary import positions_of, rotary_angles, rotate
 from jaxrecon.errors import InputError
 
-_NOTHING, _OUTPUTS, _CACHE = "nothing", "outputs", "cache"
+
+@jax.tree_util.register_static
+class _Emit(enum.Enum):
+    """What the scan over the layers stacks: nothing, their outputs, or their keys and values."""
+
+    NOTHING = enum.auto()
+    OUTPUTS = enum.auto()
+    CACHE = enum.auto()
 
 
 class Cache(NamedTuple):
@@ -53,8 +60,7 @@ class _Stream(NamedTuple):
     values: Array | None = None
 
 
-@flax.struct.dataclass
-class _Context:
+class _Context(NamedTuple):
     """What all layers share.
 
     Attributes:
@@ -62,14 +68,14 @@ class _Context:
         sines: likewise.
         mask: (batch, 1, queries, keys), who may attend to whom.
         start: place of the first token at hand in the cache.
-        emit: what the scan stacks: nothing, the layers' outputs, or their keys and values.
+        emit: what the scan over the layers stacks.
     """
 
     cosines: Array
     sines: Array
     mask: Array
     start: Array
-    emit: str = flax.struct.field(pytree_node=False)
+    emit: _Emit
 
 
 class _Layer(nn.Module):
@@ -93,7 +99,7 @@ class _Layer(nn.Module):
         query, key = (
             rotate(part, context.cosines, context.sines).astype(self.dtype) for part in (query, key)
         )
-        emitted: Any = (key, value) if context.emit == _CACHE else None
+        emitted: Any = (key, value) if context.emit == _Emit.CACHE else None
         if stream.keys is not None and stream.values is not None:
             place = (stream.layer, 0, context.start, 0, 0)
             keys, values = (
@@ -107,7 +113,7 @@ class _Layer(nn.Module):
         y = RMSNorm(spec.epsilon, name="norm2")(x)
         gate, up = (self._dense(spec.mlp_width, name)(y) for name in ("gate", "up"))
         x = x + self._dense(spec.width, "down")(jax.nn.silu(gate) * up)
-        if context.emit == _OUTPUTS:
+        if context.emit == _Emit.OUTPUTS:
             emitted = x
         return stream._replace(x=x, layer=stream.layer + 1), emitted
 
@@ -192,7 +198,7 @@ class Llama(nn.Module):
             raise InputError(f"language.states: expected layers from 0 to {depth}, found {states}")
         embeddings = embeddings.astype(self._precise)
         inner = any(0 < state < depth for state in states)
-        x, outputs = self._run(embeddings, mask, _OUTPUTS if inner else _NOTHING)
+        x, outputs = self._run(embeddings, mask, _Emit.OUTPUTS if inner else _Emit.NOTHING)
         hidden = {0: embeddings, depth: self.norm(x)}
         return tuple(hidden[state] if state in hidden else outputs[state - 1] for state in states)
 
@@ -220,7 +226,7 @@ class Llama(nn.Module):
         Returns:
             The last tokens' hidden state behind the final norm, and the cache.
         """
-        x, (keys, values) = self._run(embeddings.astype(self._precise), mask, _CACHE)
+        x, (keys, values) = self._run(embeddings.astype(self._precise), mask, _Emit.CACHE)
         free = [(0, 0), (0, 0), (0, room), (0, 0), (0, 0)]
         cache = Cache(
             keys=jnp.pad(keys, free),
@@ -244,7 +250,7 @@ class Llama(nn.Module):
         """
         positions = jnp.sum(cache.mask, axis=1, keepdims=True, dtype=jnp.int32)
         mask = cache.mask.at[:, cache.length].set(True)
-        context = self._context(positions, mask[:, None, None], cache.length, _NOTHING)
+        context = self._context(positions, mask[:, None, None], cache.length, _Emit.NOTHING)
         x = embeddings[:, None].astype(self._precise)
         stream = _Stream(x, jnp.zeros((), jnp.int32), cache.keys, cache.values)
         stream, _ = self.layers(stream, context)
@@ -255,7 +261,7 @@ class Llama(nn.Module):
     def _precise(self) -> DTypeLike:
         return jnp.promote_types(self.dtype, jnp.float32)
 
-    def _run(self, x: Array, mask: Array, emit: str) -> tuple[Array, Any]:
+    def _run(self, x: Array, mask: Array, emit: _Emit) -> tuple[Array, Any]:
         """The residual stream behind the last layer, and what the layers emit."""
         tokens = mask.shape[1]
         visible = jnp.tri(tokens, dtype=bool) & mask[:, None, None]
@@ -264,7 +270,7 @@ class Llama(nn.Module):
         stream, emitted = self.layers(_Stream(x, start), context)
         return stream.x, emitted
 
-    def _context(self, positions: Array, visible: Array, start: Array, emit: str) -> _Context:
+    def _context(self, positions: Array, visible: Array, start: Array, emit: _Emit) -> _Context:
         spec = self.spec
         angles = rotary_angles(positions, spec.head_width, spec.rope_theta, self._precise)
         return _Context(*angles, visible, start, emit)
