@@ -154,6 +154,26 @@ def unrolled_config() -> ConfigDict:
     return config
 
 
+def language_config() -> ConfigDict:
+    """Paper B's unrolled network led by language, with the released code's steps and weights."""
+    config = unrolled_config()
+    config.weights.semantic = 500.0
+    config.steps = 200
+    config.report_every = 10
+    config.backbone.stages = 8
+    config.backbone.guided_stages = "all"
+    config.prior.name = "language"
+    config.prior.encoder.architecture = "janus_pro_1b"
+    config.prior.encoder.weights = "weights/janus"
+    config.prior.encoder.dtype = "bfloat16"
+    config.prior.perturbation_std = 0.02
+    config.prior.temperature = 0.1
+    config.prior.negative_temperature = 0.7
+    config.prior.reduction = "image"
+    config.auxiliary.files = 3
+    return config
+
+
 def _add_unet(config: ConfigDict, name: str) -> None:
     backbone = config.backbone
     backbone.name = name

@@ -100,7 +100,7 @@ def perturbed_embeddings(
     parameters: PyTree,
     images: Complex[Array, "batch height width"],
     seeds: Integer[Array, " batch"],
-) -> tuple[Float32[np.ndarray, "rows 1 width"], collections.Counter[str]]:
+) -> tuple[Float32[np.ndarray, "rows 1 channels"], collections.Counter[str]]:
     """Embeddings of images under perturbed prompts; those of an image stand together.
 
     Args:
