@@ -56,6 +56,10 @@ def assert_close(found, expected, tolerance=1e-5):
         # Wide enough for several blocks of rows, the last of them not full; for blocks of one row.
         (2, 19, 1000, 2, 3, 3),
         (1, 3, 8200, 1, 2, 5),
+        # Enough channels for Winograd's filtering on a CPU; even and odd sizes.
+        (2, 6, 9, 200, 192, 3),
+        (1, 5, 4, 40, 64, 3),
+        (1, 1, 1, 192, 192, 3),
     ],
 )
 def test_output_and_gradients_equal_torch(batch, height, width, inputs, outputs, kernel_size):
