@@ -263,8 +263,8 @@ def _separation_line(file: EmbeddingFile, level: str, contrast: Contrast) -> str
         return line
     held = found.held_out
     return (
-        f"{line}; held-out loss of positives {held.positive:.3f}, of negatives "
-        f"{held.negative:.3f}, positive nearer in {held.nearer:.0%} of pairs"
+        f"{line}; held-out loss of positives {held.positive:.3g}, of negatives "
+        f"{held.negative:.3g}, positive nearer in {held.nearer:.0%} of pairs"
     )
 
 

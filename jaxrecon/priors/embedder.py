@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from jaxtyping import Array, Complex, Float, Integer, PyTree
 
 import jaxrecon.priors
@@ -13,7 +14,7 @@ from jaxrecon.priors.semantic_prior import PLUGIN_FUNCTIONS
 
 Embed = Callable[
     [PyTree, Complex[Array, "batch height width"], Integer[Array, " batch"]],
-    tuple[Float[Array, "rows tokens channels"], ...],
+    tuple[Float[Array | np.ndarray, "rows tokens channels"], ...],
 ]
 
 

@@ -87,9 +87,9 @@ def answers(
     """
     seen = _image_tokens(prior, parameters, images)
     found = []
-    for rows in _blocks(range(len(seen))):
+    for rows in _blocks(range(len(seen)), min(_ROWS, len(seen))):
         embeddings = _plain(prior, parameters, seen[jnp.asarray(rows.places)])
-        found += _texts(prior, answering, parameters, embeddings)[: rows.count]
+        found += _texts(prior, answering, parameters, embeddings)[: rows.new]
     return found
 
 
@@ -116,10 +116,9 @@ def perturbed_embeddings(
         by the plain prompt's; with `perturbing.draws` of 0 they are "unchecked".
     """
     seen = _image_tokens(prior, parameters, images)
-    seeds = np.asarray(seeds)
     plain = [
-        np.asarray(_plain_states(prior, parameters, seen[jnp.asarray(rows.places)]))[: rows.count]
-        for rows in _blocks(range(len(seen)))
+        np.asarray(_plain_states(prior, parameters, seen[jnp.asarray(rows.places)]))[: rows.new]
+        for rows in _blocks(range(len(seen)), min(_ROWS, len(seen)))
     ]
     states = np.concatenate(plain)
     if not perturbing.count:
@@ -131,12 +130,15 @@ def perturbed_embeddings(
         expected = [meaning(text, perturbing.meanings) for text in said]
 
     counts: collections.Counter[str] = collections.Counter()
+    own = np.asarray(seeds)
     waiting = [_Row(i, k, 0) for i in range(len(seen)) for k in range(perturbing.count)]
+    # Of one size to the end, however few are left: programs are compiled for each.
+    size = min(_ROWS, len(waiting))
     while waiting:
         refused = []
-        for block in _blocks(waiting):
+        for block in _blocks(waiting, size):
             rows = block.places
-            numbers = np.asarray([[seeds[row.image], row.place, row.draw] for row in rows])
+            numbers = np.asarray([[own[row.image], row.place, row.draw] for row in rows])
             embeddings = _perturbed(
                 prior,
                 parameters,
@@ -153,7 +155,7 @@ def perturbed_embeddings(
                 if expected
                 else []
             )
-            for index, row in enumerate(rows[: block.count]):
+            for index, row in enumerate(rows[: block.new]):
                 if not expected or means[index] == expected[row.image]:
                     found[row.image * perturbing.count + row.place] = made[index]
                     counts["redrawn" if row.draw else "kept" if expected else "unchecked"] += 1
@@ -166,16 +168,15 @@ def perturbed_embeddings(
 
 
 class _Block(NamedTuple):
-    """Some places, the last one repeated up to the number computed at a time."""
+    """Some places, the last one repeated up to the number computed at a time; `new` without it."""
 
     places: Sequence[Any]
-    count: int
+    new: int
 
 
-def _blocks(places: Sequence[Any]) -> Iterator[_Block]:
-    size = min(_ROWS, len(places))
-    for first in range(0, len(places), _ROWS):
-        block = list(places[first : first + _ROWS])
+def _blocks(places: Sequence[Any], size: int) -> Iterator[_Block]:
+    for first in range(0, len(places), size):
+        block = list(places[first : first + size])
         yield _Block(block + block[-1:] * (size - len(block)), len(block))
 
 
