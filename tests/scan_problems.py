@@ -11,6 +11,7 @@ from jaxrecon.scan_config import inr_config, unet_config, unrolled_config
 from jaxrecon.weight_store import write_weights
 
 LEVEL_WEIGHTS = (0.25, 1.0)
+RANGE = 2.5  # of the small INR
 
 
 @functools.cache
@@ -34,7 +35,7 @@ def small_inr(**fields):
     config = inr_config()
     config.tv_steps = 2
     config.backbone.layers, config.backbone.features = 3, 16
-    config.backbone.adaptor_features = 6
+    config.backbone.adaptor_features, config.backbone.range = 6, RANGE
     return _short(config, fields)
 
 
@@ -63,9 +64,10 @@ def write_warm_start(folder, shapes, seed=0):
 
 def template_prior(height, width, redraw=None):
     """A prior of two levels: 1 less the squared cosine between an image and a template each."""
-    generator = np.random.default_rng(5)
-    templates = generator.normal(size=(2, height, width, 2)).astype(np.float32)
-    arrays = {"templates": templates[..., 0] + 1j * templates[..., 1]}
+    y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
+    phases = [(1 + tilt) * x - tilt * y for tilt in (0.0, 1.0)]
+    templates = np.exp(-2 * (x**2 + y**2) + 1j * np.array(phases))
+    arrays = {"templates": templates.astype(np.complex64)}
 
     def loss(arrays, images):
         products = jnp.einsum("lhw,bhw->bl", jnp.conj(arrays["templates"]), images)

@@ -31,7 +31,7 @@ def build_backbone(config: Mapping[str, Any]) -> Backbone:
         InputError: a field is not usable.
     """
     fields = config["backbone"]
-    require_positive(fields, ("layers", "features", "frequency", "adaptor_features"))
+    require_positive(fields, ("layers", "features", "frequency", "adaptor_features", "range"))
     sizes = (fields["layers"], fields["features"])
     siren = Siren(*sizes, frequency=fields["frequency"])
     adaptor = Adaptor(fields["adaptor_features"])

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scan_problems import slices, small_inr
+from scan_problems import RANGE, slices, small_inr
 
 from jaxrecon.errors import InputError
 from jaxrecon.models.siren import ImplicitImage, coordinate_grid
@@ -30,9 +30,10 @@ def one():
 
 @pytest.fixture(scope="module")
 def images(groups):
-    """The network's image and the adapted one."""
+    """The network's image and the adapted one, in units of some peaks of the zero-filled one."""
     grid = coordinate_grid(HEIGHT, WIDTH)
-    return jax.jit(ImplicitImage(3, 16, 15.0, 6).apply)({"params": groups}, grid)
+    both = jax.jit(ImplicitImage(3, 16, 15.0, 6).apply)({"params": groups}, grid)
+    return [RANGE * np.asarray(image) for image in both]
 
 
 def test_what_is_trained_does_not_depend_on_the_size_of_the_image(backbone, groups):
@@ -65,7 +66,7 @@ def test_the_adapted_image_alone_counts_while_the_adaptor_is_trained(backbone, g
     # The context is the network's image: neither its parameters nor the slice are needed any more.
     made = jax.jit(backbone.make)({"adaptor": groups["adaptor"]}, context, None, one)
     for found in made:
-        np.testing.assert_allclose(found, np.asarray(images[1])[None], atol=1e-6)
+        np.testing.assert_allclose(found, images[1][None], atol=1e-6)
 
 
 def test_the_result_is_the_adapted_image(backbone, groups, one, images):
@@ -81,7 +82,7 @@ def test_the_adaptor_has_a_learning_rate_of_its_own(backbone):
     assert (backbone.over, backbone.holdout, backbone.frozen) == ("sampled", None, None)
 
 
-@pytest.mark.parametrize("field", ["layers", "features", "frequency", "adaptor_features"])
+@pytest.mark.parametrize("field", ["layers", "features", "frequency", "adaptor_features", "range"])
 def test_fields_that_make_no_network_are_errors(field):
     config = small_inr()
     config.backbone[field] = 0 * config.backbone[field]
