@@ -196,7 +196,7 @@ def _make_step(embedder: Embedder, positive: str, acs: int) -> Any:
     def compute(
         weights: PyTree, kspace: Array, mask: Array, target: Array, seeds: Array,
         crop: tuple[int, int],
-    ) -> Sequence[Array]:  # fmt: skip
+    ) -> tuple[Array | np.ndarray, ...]:  # fmt: skip
         both = jnp.concatenate(images_of(kspace, mask, target, crop))
         return embedder.embed(weights, both, seeds.T.reshape(-1))
 

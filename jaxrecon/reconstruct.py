@@ -31,9 +31,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 from absl import flags
 from ml_collections import config_flags
@@ -53,9 +51,7 @@ from jaxrecon.physics.sampling import MaskSpec
 from jaxrecon.reporting.reconstruction_files import PICTURE, write_gallery, write_images
 from jaxrecon.scan_specific.experiment_file import open_fit, require_scan_experiment
 from jaxrecon.training.compilation import use_compilation_cache
-from jaxrecon.training.datasets import origin_of
 from jaxrecon.training.interruption import Interruption
-from jaxrecon.training.provenance import provenance
 from jaxrecon.training.reconstruction import (
     METHODS,
     Method,
@@ -65,9 +61,9 @@ from jaxrecon.training.reconstruction import (
     network_method,
     reconstruct_scan,
 )
+from jaxrecon.training.scan_description import describe, scan_provenance
 from jaxrecon.training.scan_specific_method import ScanSpecific, StoppedEarlyError
 from jaxrecon.training.trained_network import network_of_run, network_of_weights
-from jaxrecon.weight_store import file_sha256
 
 # The program's own, so that it can be imported beside other programs.
 _FLAGS = flags.FlagValues()
@@ -252,31 +248,6 @@ def _cropped(scan: Scan) -> Scan:
     return dataclasses.replace(scan, image_shape=size)
 
 
-def _describe(scan: Scan, measured: UndersampledScan) -> str:
-    """What is reconstructed, and from what."""
-    height, width = scan.shape
-    size = (
-        f"{len(scan.indices)} of {scan.slices_in_file} slices, {scan.coils} coils, "
-        f"{height} x {width}, image {scan.image_shape[0]} x {scan.image_shape[1]}"
-    )
-    first = f"{scan.path}: {'; '.join([size, *scan.remarks])}"
-    return "\n".join([first, f"sampling: {measured.description}", *measured.remarks])
-
-
-def _about(scan: Scan, measured: UndersampledScan, methods: Sequence[Method]) -> dict[str, Any]:
-    """What it takes to make the images again."""
-    return {
-        **provenance(),
-        "scan": scan.name,
-        "data": origin_of(scan.volume) if h5py.is_hdf5(scan.path) else "",
-        "scan_sha256": file_sha256(scan.path),
-        "slices": list(scan.indices),
-        "crop": list(scan.image_shape),
-        "sampling": measured.settings,
-        "runs": {method.name: dict(method.settings) for method in methods},
-    }
-
-
 def _rows(
     scan: Scan,
     measured: UndersampledScan,
@@ -346,13 +317,13 @@ def _run(interruption: Interruption) -> int:
         )
     )
     measured = _undersampled(scan)
-    print(_describe(scan, measured))
+    print(describe(scan, measured))
     if fitted is not None:
         fitted = fitted.for_images(scan.image_shape)
         methods = [fitted.method()]
     if any(method.run for method in methods) and measured.masks[0].pattern.shape[0] > 1:
         print("networks are trained with masks of whole columns, this one is of single samples")
-    about = _about(scan, measured, methods)
+    about = scan_provenance(scan, measured, methods)
     if fitted is not None:
         identity = {name: about[name] for name in ("scan_sha256", "slices", "crop", "sampling")}
         if fitted.claim({**identity, "batch_size": _BATCH_SIZE.value}):

@@ -43,8 +43,8 @@ def test_unknown_fields_are_errors(make, path):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_unknown_fields_of_a_backbone_are_errors(name):
     config = CONFIGS[name]()
-    with pytest.raises(AttributeError, match="featrues"):
-        config.backbone.featrues = (4, 6)
+    with pytest.raises(AttributeError, match="widths"):
+        config.backbone.widths = (4, 6)
     if name != "inr":
         with pytest.raises(AttributeError, match="stpes"):
             config.backbone.warm_up.stpes = 3
