@@ -22,7 +22,7 @@ def test_a_configuration_builds_its_backbone(name):
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("kind", ["semantic", "tv"])
 def test_an_experiment_and_its_twin_differ_in_name_regulariser_and_prior(name, kind):
-    config = read_experiment(EXPERIMENTS / f"{kind}_{name}.py")
+    config = read_experiment(str(EXPERIMENTS / f"{kind}_{name}.py"))
     assert (config.backbone.name, config.regulariser) == (name, kind)
     assert open_backbone(config.to_dict()).description
     expected = CONFIGS[name]().to_dict()
@@ -102,7 +102,7 @@ def test_the_prior_is_the_paper_s():
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_experiments_have_the_released_code_s_input_of_the_prior(name):
-    prior = read_experiment(EXPERIMENTS / f"semantic_{name}.py").prior
+    prior = read_experiment(str(EXPERIMENTS / f"semantic_{name}.py")).prior
     assert prior.level_weights == (0.01, 0.5, 1)
     assert prior.components == (64, 128, 512 if name == "unrolled" else 256)
     assert (prior.reduction, prior.temperature) == ("image", 0.07)
