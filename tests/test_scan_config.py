@@ -30,6 +30,17 @@ def test_an_experiment_and_its_twin_differ_in_name_regulariser_and_prior(name, k
     assert changed == ({"name", "prior"} if kind == "semantic" else {"name", "regulariser"})
 
 
+OTHERS = ["image_language", "blurred_aliased", "prompt_robustness", "semantic_janus"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_experiments_build_their_backbones(name):
+    config = read_experiment(str(EXPERIMENTS / f"{name}.py"))
+    assert config.name
+    assert config.prior.embeddings
+    assert open_backbone(config.to_dict()).description
+
+
 @pytest.mark.parametrize("make", [scan_config, *CONFIGS.values()])
 @pytest.mark.parametrize("path", ["", "weights", "prior", "prior.encoder", "auxiliary.mask"])
 def test_unknown_fields_are_errors(make, path):
