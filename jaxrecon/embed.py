@@ -225,7 +225,7 @@ def _append(
     writer: EmbeddingWriter,
     embedder: Embedder,
     batch: Batch,
-    levels: Sequence[tuple[Array, Array]],
+    levels: Sequence[tuple[Array | np.ndarray, Array | np.ndarray]],
     undersampled: Sequence[str],
 ) -> None:
     """Write a batch, without the repeats that fill it; masks go with the classes they made."""
