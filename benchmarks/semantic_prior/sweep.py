@@ -142,12 +142,19 @@ def follow(workdir: Path) -> list[str]:
     return found
 
 
-def keep(workdir: Path, output: Path) -> None:
-    """Copy what the README shows beside it."""
+def keep(workdir: Path, output: Path, real_data: Path) -> None:
+    """Copy what the README shows beside it, without the paths of this machine."""
     tables = sorted((workdir / "report" / "tables").glob("*_tv_and_semantic.md"))
     (output / "tables.md").write_text("\n".join(table.read_text() for table in tables))
     for name in ("cardiac", "other"):
-        shutil.copyfile(workdir / "results" / name / "results.json", output / f"{name}.json")
+        text = (workdir / "results" / name / "results.json").read_text()
+        for path, name_of_it in (
+            (f"{real_data}", "$JAXRECON_REAL_DATA"),
+            (f"{workdir}/", ""),
+            (f"{EXPERIMENT.parents[2]}/", ""),
+        ):
+            text = text.replace(path, name_of_it)
+        (output / f"{name}.json").write_text(text)
     for arm in ("inr_semantic", "unrolled_semantic"):
         for kind in ("pictures", "embeddings"):
             for picture in (workdir / "report" / "trajectories").glob(f"*{arm}*_{kind}.png"):
@@ -161,7 +168,8 @@ def main() -> int:
     if "JAXRECON_REAL_DATA" not in os.environ:
         raise InputError("JAXRECON_REAL_DATA: expected a folder of real data, found none")
     (workdir / "data").mkdir(parents=True, exist_ok=True)
-    prepare(workdir, Path(os.environ["JAXRECON_REAL_DATA"]).resolve())
+    real_data = Path(os.environ["JAXRECON_REAL_DATA"]).resolve()
+    prepare(workdir, real_data)
     evaluate(workdir)
     paths = follow(workdir)
     call(
@@ -171,7 +179,7 @@ def main() -> int:
         f"--trajectories={','.join(paths)}",
         "--output=report",
     )
-    keep(workdir, output)
+    keep(workdir, output, real_data)
     return command_line.DONE
 
 
