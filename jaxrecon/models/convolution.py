@@ -22,6 +22,9 @@ from jaxrecon.models import winograd
 _WINOGRAD_CHANNELS = 192
 _WINOGRAD_GRADIENT_CHANNELS = 32
 
+# Channels, in or out, up to which all their shifts are laid side by side for one matrix product.
+_NARROW_CHANNELS = 8
+
 # Numbers that are multiplied at a time: both operands stay in a core's cache.
 _VALUES_PER_BLOCK = 300_000
 
@@ -113,6 +116,45 @@ def _kernel_gradient_by_taps(
     return total.reshape(kernel_shape)
 
 
+def _kernel_gradient_of_narrow_side(
+    x: Float[Array, "batch height width inputs"],
+    cotangent: Float[Array, "batch height width outputs"],
+    kernel_shape: Sequence[int],
+) -> Float[Array, "kh kw inputs outputs"]:
+    """Kernel gradient as one matrix product, over all shifts of whichever has fewer channels."""
+    kernel_height, kernel_width, inputs, outputs = kernel_shape
+    sizes = (kernel_height, kernel_width)
+    if inputs <= outputs:
+        shifts = _shifts(x, sizes).reshape(-1, kernel_height * kernel_width * inputs)
+        return _transposed_product(shifts, cotangent.reshape(-1, outputs)).reshape(kernel_shape)
+    # Shifting the cotangent the other way instead of the image leaves every sum as it is.
+    shifts = _shifts(cotangent, sizes).reshape(-1, kernel_height * kernel_width * outputs)
+    turned = _transposed_product(x.reshape(-1, inputs), shifts)
+    turned = turned.reshape(inputs, kernel_height, kernel_width, outputs)
+    return jnp.flip(turned, (1, 2)).transpose(1, 2, 0, 3)
+
+
+def _shifts(
+    x: Float[Array, "batch height width channels"], sizes: Sequence[int]
+) -> Float[Array, "batch height width taps channels"]:
+    """What every tap of a kernel sees at each pixel."""
+    _, height, width, _ = x.shape
+    margins = [(size // 2, size // 2) for size in sizes]
+    padded = jnp.pad(x, ((0, 0), *margins, (0, 0)))
+    shifts = [
+        padded[:, row : row + height, column : column + width]
+        for row in range(sizes[0])
+        for column in range(sizes[1])
+    ]
+    return jnp.stack(shifts, axis=3)
+
+
+def _transposed_product(
+    left: Float[Array, "pixels rows"], right: Float[Array, "pixels columns"]
+) -> Float[Array, "rows columns"]:
+    return jnp.matmul(left.T, right, preferred_element_type=jnp.float32)
+
+
 @jax.custom_vjp
 def convolve(
     x: Float[Array, "batch height width inputs"], kernel: Float[Array, "kh kw inputs outputs"]
@@ -139,11 +181,13 @@ def _convolve_backward(residuals: tuple[Array, Array], cotangent: Array) -> tupl
     def native(x: Array, cotangent: Array) -> Array:
         return jax.linear_transpose(lambda k: _plain(x, k), kernel)(cotangent)[0]
 
-    def by_taps(x: Array, cotangent: Array) -> Array:
-        return _kernel_gradient_by_taps(x, cotangent, kernel.shape).astype(kernel.dtype)
+    def as_products(x: Array, cotangent: Array) -> Array:
+        is_narrow = min(kernel.shape[2:]) <= _NARROW_CHANNELS
+        by = _kernel_gradient_of_narrow_side if is_narrow else _kernel_gradient_by_taps
+        return by(x, cotangent, kernel.shape).astype(kernel.dtype)
 
     is_winograd = _is_for_winograd(kernel, _WINOGRAD_GRADIENT_CHANNELS)
-    on_cpu = winograd.kernel_gradient_3x3 if is_winograd else by_taps
+    on_cpu = winograd.kernel_gradient_3x3 if is_winograd else as_products
     kernel_gradient = lax.platform_dependent(x, cotangent, cpu=on_cpu, default=native)
     flipped = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
     return _fastest(cotangent, flipped), kernel_gradient

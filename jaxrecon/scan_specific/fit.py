@@ -163,10 +163,13 @@ class Fit:
         names = self.backbone.guided_groups if guided else tuple(state.groups)
         trained = {name: state.groups[name] for name in names}
         rest = {name: leaves for name, leaves in state.groups.items() if name not in names}
-        context = jax.vmap(
-            lambda groups, problem: self.backbone.prepare(groups, constants.frozen, problem, names)
+        context = _over_slices(
+            lambda groups, problem: self.backbone.prepare(groups, constants.frozen, problem, names),
+            (0, 0),
         )(state.groups, problem)
-        gradient = jax.vmap(jax.grad(functools.partial(self._loss, guided=guided)), (0, 0, None, 0))
+        gradient = _over_slices(
+            jax.grad(functools.partial(self._loss, guided=guided)), (0, 0, None, 0)
+        )
 
         def step(_: Array, carry: tuple[Groups, Groups, Array]) -> tuple[Groups, Groups, Array]:
             groups, adam, done = carry
@@ -199,9 +202,9 @@ class Fit:
             constants: see `constants`.
             problem: the slices.
         """
-        result = jax.vmap(self.backbone.result, (0, None, 0))
+        result = _over_slices(self.backbone.result, (0, None, 0))
         network = result(state.groups, constants.frozen, problem)
-        parts, seen = jax.vmap(self._parts, (0, None, 0))(state.groups, constants, problem)
+        parts, seen = _over_slices(self._parts, (0, None, 0))(state.groups, constants, problem)
         images = self._final(network, problem) * problem.peak[:, None, None].astype(network.dtype)
         return Moment(images, parts, seen)
 
@@ -265,6 +268,27 @@ class Fit:
         for place, level in enumerate(self.prior.levels):
             parts[f"semantic/{level}"] = jnp.mean(found.levels[:, place])
         return parts, {level: vectors[-1] for level, vectors in found.embeddings.items()}
+
+
+def _over_slices(function: Callable[..., Any], axes: tuple[int | None, ...]) -> Callable[..., Any]:
+    """`jax.vmap`, but plain for one slice, whose convolutions and products then take half the time.
+
+    Args:
+        function: of one slice.
+        axes: 0 for arguments with a slice axis, None for others.
+    """
+
+    def mapped(*arguments: Any) -> Any:
+        sliced = [a for a, axis in zip(arguments, axes, strict=True) if axis == 0]
+        if jax.tree.leaves(sliced)[0].shape[0] > 1:
+            return jax.vmap(function, axes)(*arguments)
+        one = [
+            argument if axis is None else jax.tree.map(lambda leaf: leaf[0], argument)
+            for argument, axis in zip(arguments, axes, strict=True)
+        ]
+        return jax.tree.map(lambda leaf: leaf[None], function(*one))
+
+    return mapped
 
 
 def reconstruct(
