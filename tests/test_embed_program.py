@@ -102,7 +102,8 @@ def test_both_images_of_every_slice_are_embedded(tmp_path, experiment, knees):
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("images: 8 slices of 3 of 3 files, positives target, negatives by")
+    assert lines[0].startswith("images: 8 slices of 3 of 3 files, undersampled by gaussian masks")
+    assert lines[0].endswith("; positives target")
     assert "gaussian masks, effective R = 3.1" in lines[0]
     assert lines[1] == "encoder: random encoder (seed 0)"
     assert "8 positive and 8 negative embeddings at 2 levels" in lines[2]
@@ -163,7 +164,9 @@ def test_files_and_slices_are_chosen_and_positives_may_be_tv(tmp_path, experimen
         "--config.auxiliary.contains=/a/", "--batch_size=3",
     )  # fmt: skip
     call(*arguments)
-    assert "2 slices of 2 of 2 files, positives tv" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "images: 2 slices of 2 of 2 files, undersampled" in printed
+    assert "; positives tv" in printed
     file = check_embeddings(output)
     sources, masks = read_labels(file, POSITIVE)
     assert sources == ["file1000001.h5, slice 1", "file1000002.h5, slice 1"]
@@ -240,7 +243,7 @@ def test_bad_input_ends_in_one_line_and_leaves_no_file(tmp_path, experiment, kne
     refused("converted weights in no, found none", root, "--config.prior.encoder.weights=no")
     other = tmp_path / "other.py"
     other.write_text("from jaxrecon.config import default_config as get_config\n")
-    refused("found one without the field auxiliary", config=other)
+    refused("--config: expected an experiment on one scan", config=other)
 
 
 def test_an_unreadable_file_is_named(tmp_path, experiment):

@@ -86,6 +86,7 @@ def test_a_fit_leaves_images_results_and_its_path(finished, knee, prior):
     )
     assert path.references["layer2"].positives.shape == (3, 384)
     assert path.embeddings["layer2"].shape == (5, 2, 384)
+    assert list(path.embeddings) == ["layer1", "layer2"]
     assert path.provenance["prior"]["embeddings"] == str(prior)
     rows = read_results(folder)["rows"]
     assert [row["method"] for row in rows] == ["zero_filled", "inr_tv (random encoder)"]

@@ -1,5 +1,6 @@
 """Maps of embeddings as figures: where references and reconstructions lie, and one path."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from jaxrecon.reporting.series import COLOURS
 PATH_COLOURS = LinearSegmentedColormap.from_list("path", ["#56b4e9", "#7d5fb5", "#960018"])
 
 _INCHES = 3.2
+# Of a title above one column.
+_LETTERS = 48
 # Of the map's extent: a path that is shorter is not enlarged beyond this.
 _SMALLEST_WINDOW = 0.12
 _MARGIN = 0.15
@@ -60,7 +63,8 @@ def embedding_figure(
         frameon=False,
     )
     if title:
-        figure.suptitle(title, fontsize=9)
+        width = _LETTERS * len(maps)
+        figure.suptitle("\n".join(textwrap.wrap(title, width)), fontsize=9)
     return figure
 
 

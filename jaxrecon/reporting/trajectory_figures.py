@@ -22,6 +22,8 @@ Losses = dict[str, Float32[np.ndarray, "kept slices"]]
 
 _INCHES = 1.45
 _LETTERS = 20
+# Stands for an answer without words.
+_SILENT = "(no words)"
 _LINES = 4
 _PANEL_INCHES = (3.4, 2.5)
 # A loss that falls by more than this is drawn on a logarithmic axis.
@@ -56,7 +58,7 @@ def pictures(trajectory: Trajectory, place: int) -> list[tuple[str, Image, str]]
         (
             f"Step {trajectory.steps[moment]}",
             trajectory.images[moment, place],
-            trajectory.answers[moment][place] if trajectory.answers else "",
+            (trajectory.answers[moment][place].strip() or _SILENT) if trajectory.answers else "",
         )
         for moment in chosen_moments(trajectory)
     ]

@@ -137,6 +137,9 @@ def join_trajectory(
             if name.startswith(f"{kind}:")
         }
 
+    # Compiled programs sort what they return by name: levels stand low to high again.
+    embeddings = named("embedding")
+    ordered = {level: embeddings[level] for level in references if level in embeddings}
     answers: tuple[tuple[str, ...], ...] = ()
     if "answers" in parts[0][steps[0]]:
         answers = tuple(tuple(map(str, row)) for row in joined("answers"))
@@ -146,7 +149,7 @@ def join_trajectory(
         steps=np.asarray(steps),
         images=joined("images", lambda images: crop(np.abs(images))).astype(np.float32),
         losses=named("loss"),
-        embeddings=named("embedding"),
+        embeddings=ordered,
         references=references,
         answers=answers,
         zero_filled=zero_filled,
