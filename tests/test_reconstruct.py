@@ -193,7 +193,7 @@ def test_a_gallery_without_a_target_shows_the_middle_slice(tmp_path, knee, capsy
         (["--output=OUT/a.png,OUT/b.png", "--gallery=tv"], "expected one picture of a gallery"),
         (["--output=KNEE", "--method=tv"], "--output: expected another file than the scan"),
         (["--output=KNEE/a.h5", "--method=tv"], "expected a folder to write to, found the file"),
-        (["--output=OUT/a.h5"], "--method and --gallery, found none"),
+        (["--output=OUT/a.h5"], "--config and --gallery, found none"),
         (["--output=OUT/a.h5", "--method=tv", "--run=x"], "found --run and --method"),
         (["--output=OUT/a.h5", "--run=OUT"], "config.json: expected the configuration of a run"),
         (["--output=OUT/a.h5", "--weights=OUT"], "spec.json: expected the specification"),
