@@ -10,14 +10,13 @@ on where it stopped. With `--summary` it trains nothing and reads what is there.
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from absl import flags
 
 from benchmarks.frozen_prior.experiment import ARMS
 from benchmarks.frozen_prior.summary import write_summary
+from benchmarks.programs import call
 from jaxrecon import command_line
 from jaxrecon.errors import InputError
 
@@ -53,17 +52,6 @@ def simulations(images: Path) -> dict[str, str]:
         "knee_phantom": f"--anatomy=knee {_PHANTOMS}",
         "brain_phantom": f"--anatomy=brain {_PHANTOMS}",
     }
-
-
-def call(workdir: Path, module: str, *arguments: str) -> None:
-    """Run a program in the sweep's folder.
-
-    Raises:
-        InputError: it failed.
-    """
-    finished = subprocess.run([sys.executable, "-m", module, *arguments], cwd=workdir, check=False)
-    if finished.returncode:
-        raise InputError(f"{module}: expected exit code 0, found {finished.returncode}")
 
 
 def prepare(workdir: Path, real_data: Path) -> None:

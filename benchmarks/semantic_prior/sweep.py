@@ -11,12 +11,11 @@ the project; kill it and give the same command again: it goes on where it stoppe
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from absl import flags
 
+from benchmarks.programs import call
 from benchmarks.semantic_prior.experiment import ARMS
 from jaxrecon import command_line
 from jaxrecon.errors import InputError
@@ -52,17 +51,6 @@ def simulations(images: Path) -> dict[str, str]:
         "head": f"--images={images}/head_single_coil_kspace.npz --key=kspace --layout=fastmri "
         "--matrix=128x128",
     }
-
-
-def call(workdir: Path, module: str, *arguments: str) -> None:
-    """Run a program in the sweep's folder.
-
-    Raises:
-        InputError: it failed.
-    """
-    finished = subprocess.run([sys.executable, "-m", module, *arguments], cwd=workdir, check=False)
-    if finished.returncode:
-        raise InputError(f"{module}: expected exit code 0, found {finished.returncode}")
 
 
 def prepare(workdir: Path, real_data: Path) -> None:
