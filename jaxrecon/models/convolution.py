@@ -17,10 +17,10 @@ from jaxtyping import Array, Float
 
 from jaxrecon.models import winograd
 
-# Channels, in and out, from which on Winograd's fewer products pay for their transforms on a CPU:
-# soon for the kernel gradient, whose matrix products are otherwise slow, late for the image.
-_WINOGRAD_CHANNELS = 192
-_WINOGRAD_GRADIENT_CHANNELS = 32
+# When Winograd's fewer products pay for their transforms on a CPU: from so many inputs times
+# outputs on; for kernel gradients, whose products over taps are slow, soon, unless pixels are few.
+_WINOGRAD_PRODUCTS = 256 * 128
+_WINOGRAD_GRADIENT_CHANNELS, _WINOGRAD_GRADIENT_PIXELS = 32, 256
 
 # Channels, in or out, up to which all their shifts are laid side by side for one matrix product.
 _NARROW_CHANNELS = 8
@@ -55,15 +55,15 @@ def _plain(
 def _fastest(
     x: Float[Array, "batch height width inputs"], kernel: Float[Array, "kh kw inputs outputs"]
 ) -> Float[Array, "batch height width outputs"]:
-    if not _is_for_winograd(kernel, _WINOGRAD_CHANNELS):
+    is_wide = kernel.shape[2] * kernel.shape[3] >= _WINOGRAD_PRODUCTS
+    if not (is_wide and _has_winograd(kernel)):
         return _plain(x, kernel)
     return lax.platform_dependent(x, kernel, cpu=winograd.convolve_3x3, default=_plain)
 
 
-def _is_for_winograd(kernel: Float[Array, "kh kw inputs outputs"], channels: int) -> bool:
+def _has_winograd(kernel: Float[Array, "kh kw inputs outputs"]) -> bool:
     # Sums of bfloat16 values before the product would be rounded once more than the direct ones.
-    is_wide = min(kernel.shape[2:]) >= channels and kernel.dtype != jnp.bfloat16
-    return kernel.shape[:2] == (3, 3) and is_wide
+    return kernel.shape[:2] == (3, 3) and kernel.dtype != jnp.bfloat16
 
 
 def _kernel_gradient_by_taps(
@@ -186,8 +186,10 @@ def _convolve_backward(residuals: tuple[Array, Array], cotangent: Array) -> tupl
         by = _kernel_gradient_of_narrow_side if is_narrow else _kernel_gradient_by_taps
         return by(x, cotangent, kernel.shape).astype(kernel.dtype)
 
-    is_winograd = _is_for_winograd(kernel, _WINOGRAD_GRADIENT_CHANNELS)
-    on_cpu = winograd.kernel_gradient_3x3 if is_winograd else as_products
+    is_wide = min(kernel.shape[2:]) >= _WINOGRAD_GRADIENT_CHANNELS
+    is_large = x.shape[0] * x.shape[1] * x.shape[2] >= _WINOGRAD_GRADIENT_PIXELS
+    by_winograd = _has_winograd(kernel) and is_wide and is_large
+    on_cpu = winograd.kernel_gradient_3x3 if by_winograd else as_products
     kernel_gradient = lax.platform_dependent(x, cotangent, cpu=on_cpu, default=native)
     flipped = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
     return _fastest(cotangent, flipped), kernel_gradient

@@ -73,20 +73,22 @@ class MoDL(nn.Module):
     """Unrolled reconstruction of one or more slices.
 
     The stages are one `lax.scan` over stacked parameters (leading axis of every leaf under
-    `stages`), each recomputed in the backward pass, so that compile time and memory do not grow
-    with their number.
+    `stages`), so that compile time does not grow with their number.
 
     Attributes:
         denoiser: see `Stage`.
         stages: number of unrolled steps.
         iterations: see `Stage`.
         initial_weight: see `Stage`.
+        recomputed: whether each stage is computed once more in the backward pass, so that memory
+            does not grow with their number either.
     """
 
     denoiser: Callable[..., nn.Module] = ScanUNet
     stages: int = 4
     iterations: int = 20
     initial_weight: float = 0.01
+    recomputed: bool = True
 
     @nn.compact
     def __call__(
@@ -117,7 +119,7 @@ class MoDL(nn.Module):
             return stage(carry, equations)
 
         scanned = nn.scan(
-            nn.remat(body, prevent_cse=False),
+            nn.remat(body, prevent_cse=False) if self.recomputed else body,
             variable_axes={"params": 0},
             split_rngs={"params": True},
             length=self.stages,

@@ -18,7 +18,7 @@ from jaxtyping import Array, Complex, Float
 from jaxrecon.errors import InputError
 from jaxrecon.models.complex_normalisation import channels_to_complex, complex_to_channels
 from jaxrecon.models.convolution import Conv
-from jaxrecon.models.unet import instance_norm
+from jaxrecon.models.unet import NORM_EPSILON, instance_norm
 
 PAPER_FEATURES = (64, 128, 256, 512, 1024)
 
@@ -36,7 +36,42 @@ class ImageNorm(nn.Module):
         """Normalise; statistics are float32 whatever the dtype of `x`."""
         scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
         bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
-        return (instance_norm(x.astype(jnp.float32)) * scale + bias).astype(x.dtype)
+        return _normalise(x.astype(jnp.float32), scale, bias).astype(x.dtype)
+
+
+@jax.custom_vjp
+def _normalise(
+    x: Float[Array, "batch height width channels"],
+    scale: Float[Array, " channels"],
+    bias: Float[Array, " channels"],
+) -> Float[Array, "batch height width channels"]:
+    """`instance_norm`, scaled; its gradient as two sums, in half the passes over memory."""
+    return instance_norm(x) * scale + bias
+
+
+def _normalise_forward(x: Array, scale: Array, bias: Array) -> tuple[Array, tuple[Array, ...]]:
+    return _normalise(x, scale, bias), (x, scale)
+
+
+def _normalise_backward(
+    residuals: tuple[Array, ...], cotangent: Array
+) -> tuple[Array, Array, Array]:
+    x, scale = residuals
+    axes = (1, 2)
+    centred = x - jnp.mean(x, axes, keepdims=True)
+    inverse = jax.lax.rsqrt(jnp.mean(jnp.square(centred), axes, keepdims=True) + NORM_EPSILON)
+    normal = centred * inverse
+    mean = jnp.mean(cotangent, axes, keepdims=True)
+    slope = jnp.mean(cotangent * normal, axes, keepdims=True)
+    pixels = x.shape[1] * x.shape[2]
+    return (
+        scale * inverse * (cotangent - mean - normal * slope),
+        pixels * jnp.sum(slope, (0, 1, 2)),
+        pixels * jnp.sum(mean, (0, 1, 2)),
+    )
+
+
+_normalise.defvjp(_normalise_forward, _normalise_backward)
 
 
 class ConvBlock(nn.Module):

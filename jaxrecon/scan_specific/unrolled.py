@@ -48,8 +48,8 @@ def build_backbone(config: Mapping[str, Any]) -> Backbone:
     make_denoiser = functools.partial(
         ScanUNet, unet.features, unet.halves_before_upsampling, unet.dtype
     )
-    network = MoDL(make_denoiser, stages, fields["iterations"], fields["initial_weight"])
     weight = fields["initial_weight"]
+    network = MoDL(make_denoiser, stages, fields["iterations"], weight, fields["recomputed"])
 
     def arrange(key: Array, weights: dict[str, Any] | None) -> dict[str, Any]:
         if weights is not None:
