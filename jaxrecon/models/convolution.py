@@ -55,10 +55,25 @@ def _plain(
 def _fastest(
     x: Float[Array, "batch height width inputs"], kernel: Float[Array, "kh kw inputs outputs"]
 ) -> Float[Array, "batch height width outputs"]:
-    is_wide = kernel.shape[2] * kernel.shape[3] >= _WINOGRAD_PRODUCTS
-    if not (is_wide and _has_winograd(kernel)):
+    if not _is_wide(kernel):
         return _plain(x, kernel)
     return lax.platform_dependent(x, kernel, cpu=winograd.convolve_3x3, default=_plain)
+
+
+def _image_gradient(
+    cotangent: Float[Array, "batch height width outputs"],
+    kernel: Float[Array, "kh kw inputs outputs"],
+) -> Float[Array, "batch height width inputs"]:
+    def plain(cotangent: Array, kernel: Array) -> Array:
+        return _plain(cotangent, jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
+
+    if not _is_wide(kernel):
+        return plain(cotangent, kernel)
+    return lax.platform_dependent(cotangent, kernel, cpu=winograd.image_gradient_3x3, default=plain)
+
+
+def _is_wide(kernel: Float[Array, "kh kw inputs outputs"]) -> bool:
+    return _has_winograd(kernel) and kernel.shape[2] * kernel.shape[3] >= _WINOGRAD_PRODUCTS
 
 
 def _has_winograd(kernel: Float[Array, "kh kw inputs outputs"]) -> bool:
@@ -191,8 +206,7 @@ def _convolve_backward(residuals: tuple[Array, Array], cotangent: Array) -> tupl
     by_winograd = _has_winograd(kernel) and is_wide and is_large
     on_cpu = winograd.kernel_gradient_3x3 if by_winograd else as_products
     kernel_gradient = lax.platform_dependent(x, cotangent, cpu=on_cpu, default=native)
-    flipped = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-    return _fastest(cotangent, flipped), kernel_gradient
+    return _image_gradient(cotangent, kernel), kernel_gradient
 
 
 convolve.defvjp(_convolve_forward, _convolve_backward)

@@ -8,6 +8,7 @@ the direct sum. Worth it where channels are many: the transforms cost memory tra
 
 from collections.abc import Callable, Sequence
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -30,14 +31,32 @@ def convolve_3x3(
         x: images, channels last.
         kernel: same dtype as `x`.
     """
+    return _filter(x, [list(row) for row in kernel], inputs_axis=0)
+
+
+def image_gradient_3x3(
+    cotangent: Float[Array, "batch height width outputs"],
+    kernel: Float[Array, "3 3 inputs outputs"],
+) -> Float[Array, "batch height width inputs"]:
+    """Gradient of `convolve_3x3` with respect to the images.
+
+    Args:
+        cotangent: of the result.
+        kernel: see `convolve_3x3`.
+    """
+    # The kernel is turned around tap by tap and transposed within the products: a transposed copy
+    # of a wide kernel costs more than they do.
+    return _filter(cotangent, [list(row[::-1]) for row in kernel[::-1]], inputs_axis=1)
+
+
+def _filter(x: Array, taps: _Grid, inputs_axis: int) -> Array:
+    """Convolution with a kernel whose taps are matrices, their axis of inputs given."""
     batch, height, width, _ = x.shape
 
-    def product(tile: Array, kernel: Array) -> Array:
-        flat = tile.reshape(-1, tile.shape[-1]) @ kernel
-        return flat.reshape(*tile.shape[:-1], -1)
+    def product(tile: Array, tap: Array) -> Array:
+        return jax.lax.dot_general(tile, tap, (((3,), (inputs_axis,)), ((), ())))
 
-    products = _each(product, _tiles(x), _transform(_KERNEL, list(map(list, kernel))))
-    pairs = _transform(_OUTPUT, products)
+    pairs = _transform(_OUTPUT, _each(product, _tiles(x), _transform(_KERNEL, taps)))
     image = jnp.stack([jnp.stack(row, 3) for row in pairs], 2)
     tall, wide = 2 * image.shape[1], 2 * image.shape[3]
     return image.reshape(batch, tall, wide, -1)[:, :height, :width]
