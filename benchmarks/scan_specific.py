@@ -4,7 +4,7 @@
 
 Both start from the same weights and see the same k-space (smooth coils, a Gaussian mask with
 R = 4); torch is `tests/torch_scan_fit.py`, whose losses a test holds against ours. Each side has a
-process of its own, so that its peak memory is its own; turns of a few steps alternate between the
+process of its own, so that its peak memory is its own; turns of some steps alternate between the
 two, so that a busy machine slows both alike. Prints medians, ratios (above 1: jaxrecon is faster)
 of the time and of the seconds that the cores worked, which other processes disturb less, and peak
 memory. Exits with 1 if the losses at the end disagree.
@@ -25,7 +25,7 @@ from jaxrecon.errors import InputError
 
 _CASES = flags.DEFINE_list("cases", None, "Names of cases to run; all by default.")
 _TURNS = flags.DEFINE_integer("turns", 5, "Measurements of each side.")
-_STEPS = flags.DEFINE_integer("steps", 3, "Steps in a turn.")
+_SECONDS = flags.DEFINE_float("seconds", 4, "Length of a turn, at the pace of a first one.")
 _THREADS = flags.DEFINE_integer("threads", 2, "Threads of torch; jaxrecon takes all cores.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write, or to add cases to.")
 
@@ -170,19 +170,27 @@ def measure(case, arguments):
         sides[side] = context.Process(target=serve, args=(side, case, arguments, other))
         sides[side].start()
         pipes[side].recv()
+
+    def turn(side, steps):
+        # Threads of the other side wait for work by spinning for a while.
+        time.sleep(1)
+        pipes[side].send(steps)
+        return pipes[side].recv()
+
+    steps = max(3, round(_SECONDS.value / turn("torch", 1)[0]))
+    turn("jaxrecon", 1)
     turns = {side: [] for side in sides}
     for _ in range(_TURNS.value):
-        for side, pipe in pipes.items():
-            pipe.send(_STEPS.value)
-            turns[side].append(pipe.recv())
-    found = {}
+        for side in sides:
+            turns[side].append(turn(side, steps))
+    found = {"steps_per_turn": steps}
     for side, pipe in pipes.items():
         pipe.send(None)
         seconds, used, memory = np.transpose(turns[side])
         found[side] = {
-            "seconds_per_step": float(np.median(seconds)) / _STEPS.value,
-            "core_seconds_per_step": float(np.median(used)) / _STEPS.value,
-            "turns": (seconds / _STEPS.value).round(4).tolist(),
+            "seconds_per_step": float(np.median(seconds)) / steps,
+            "core_seconds_per_step": float(np.median(used)) / steps,
+            "turns": (seconds / steps).round(4).tolist(),
             "peak_gigabytes": float(memory.max()),
             "loss": pipe.recv(),
         }

@@ -149,8 +149,6 @@ def unrolled_config() -> ConfigDict:
     config.backbone.initial_weight = 0.01  # of the denoiser's image in each stage
     config.backbone.holdout = 0.4  # of the samples, for the loss; the rest for data consistency
     config.backbone.holdout_sigma = 0.5  # of their Gaussian density, half the width of k-space
-    # Stages in the backward pass: a third of the memory, a tenth more time or more.
-    config.backbone.recomputed = False
     config.backbone.guided_stages = "last"  # whose U-Nets the prior looks at: "last" or "all"
     config.backbone.lock()
     return config

@@ -12,10 +12,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxrecon.models import winograd
+
+CONVOLVED = "convolved"
+"""Name of what a `Conv` computes, for policies of `jax.checkpoint`: without the bias."""
 
 # When Winograd's fewer products pay for their transforms on a CPU: from so many inputs times
 # outputs on; for kernel gradients, whose products over taps are slow, soon, unless pixels are few.
@@ -237,6 +241,7 @@ class Conv(nn.Module):
         kernel = jnp.asarray(self.param("kernel", uniform_fan_in, shape), self.dtype)
         x = x.astype(self.dtype)
         x = x @ kernel[0, 0] if self.kernel_size == (1, 1) else convolve(x, kernel)
+        x = checkpoint_name(x, CONVOLVED)
         if self.use_bias:
             bound = (inputs * self.kernel_size[0] * self.kernel_size[1]) ** -0.5
             bias = self.param("bias", symmetric_uniform(bound), (self.features,))

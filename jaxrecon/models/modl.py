@@ -14,9 +14,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Complex, Float
 
+from jaxrecon.models.convolution import CONVOLVED
 from jaxrecon.models.scan_unet import ScanUNet
 from jaxrecon.physics.cg_sense import least_squares
+from jaxrecon.physics.conjugate_gradient import OPERATED
 from jaxrecon.physics.normal_equations import NormalEquations, normal_equations
+
+_COSTLY = jax.checkpoint_policies.save_only_these_names(CONVOLVED, OPERATED)
 
 
 class Unrolled(NamedTuple):
@@ -73,22 +77,21 @@ class MoDL(nn.Module):
     """Unrolled reconstruction of one or more slices.
 
     The stages are one `lax.scan` over stacked parameters (leading axis of every leaf under
-    `stages`), so that compile time does not grow with their number.
+    `stages`), so that compile time does not grow with their number. What is cheap is recomputed in
+    the backward pass: convolutions and products with A^H A are kept, which takes little more memory
+    than keeping nothing.
 
     Attributes:
         denoiser: see `Stage`.
         stages: number of unrolled steps.
         iterations: see `Stage`.
         initial_weight: see `Stage`.
-        recomputed: whether each stage is computed once more in the backward pass, so that memory
-            does not grow with their number either.
     """
 
     denoiser: Callable[..., nn.Module] = ScanUNet
     stages: int = 4
     iterations: int = 20
     initial_weight: float = 0.01
-    recomputed: bool = True
 
     @nn.compact
     def __call__(
@@ -119,7 +122,7 @@ class MoDL(nn.Module):
             return stage(carry, equations)
 
         scanned = nn.scan(
-            nn.remat(body, prevent_cse=False) if self.recomputed else body,
+            nn.remat(body, prevent_cse=False, policy=_COSTLY),
             variable_axes={"params": 0},
             split_rngs={"params": True},
             length=self.stages,

@@ -9,7 +9,11 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float, Inexact, PyTree
+
+OPERATED = "operated"
+"""Name of B times a direction, for policies of `jax.checkpoint`."""
 
 # Solution, residual, direction, and each problem's squared norm of the residual.
 _Carry = tuple[PyTree, PyTree, PyTree, Array]
@@ -58,7 +62,7 @@ def conjugate_gradient(
 
     def step(carry: _Carry, _: None) -> tuple[_Carry, None]:
         solution, residual, direction, energy = carry
-        image = operator(direction)
+        image = jax.tree.map(lambda x: checkpoint_name(x, OPERATED), operator(direction))
         curvature = _real_inner(direction, image, batch_dims)
         # A denominator of 1 where nothing is divided keeps NaN out of the gradient as well.
         is_open = (energy > floor) & (curvature > 0)

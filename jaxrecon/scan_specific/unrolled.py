@@ -49,7 +49,7 @@ def build_backbone(config: Mapping[str, Any]) -> Backbone:
         ScanUNet, unet.features, unet.halves_before_upsampling, unet.dtype
     )
     weight = fields["initial_weight"]
-    network = MoDL(make_denoiser, stages, fields["iterations"], weight, fields["recomputed"])
+    network = MoDL(make_denoiser, stages, fields["iterations"], weight)
 
     def arrange(key: Array, weights: dict[str, Any] | None) -> dict[str, Any]:
         if weights is not None:

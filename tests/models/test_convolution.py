@@ -59,6 +59,7 @@ def assert_close(found, expected, tolerance=1e-5):
         # Enough channels for Winograd's filtering on a CPU; even and odd sizes.
         (2, 11, 13, 200, 192, 3),
         (1, 16, 17, 40, 64, 3),
+        (1, 33, 38, 192, 200, 3),
         (1, 1, 1, 192, 192, 3),
     ],
 )
