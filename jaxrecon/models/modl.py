@@ -15,12 +15,12 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Complex, Float
 
 from jaxrecon.models.convolution import CONVOLVED
-from jaxrecon.models.scan_unet import ScanUNet
+from jaxrecon.models.scan_unet import STATISTICS, ScanUNet
 from jaxrecon.physics.cg_sense import least_squares
 from jaxrecon.physics.conjugate_gradient import OPERATED
 from jaxrecon.physics.normal_equations import NormalEquations, normal_equations
 
-_COSTLY = jax.checkpoint_policies.save_only_these_names(CONVOLVED, OPERATED)
+_COSTLY = jax.checkpoint_policies.save_only_these_names(CONVOLVED, STATISTICS, OPERATED)
 
 
 class Unrolled(NamedTuple):

@@ -10,17 +10,23 @@ a batch would let a slice's result depend on its neighbours.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
+from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 from jaxtyping import Array, Complex, Float
 
 from jaxrecon.errors import InputError
 from jaxrecon.models.complex_normalisation import channels_to_complex, complex_to_channels
 from jaxrecon.models.convolution import Conv
-from jaxrecon.models.unet import NORM_EPSILON, instance_norm
+from jaxrecon.models.unet import NORM_EPSILON
+from jaxrecon.models.upsampling import double_bilinear
 
 PAPER_FEATURES = (64, 128, 256, 512, 1024)
+
+STATISTICS = "statistics"
+"""Name of each normalisation's mean and deviation, for policies of `jax.checkpoint`."""
+
+_PIXELS = (1, 2)
 
 
 class ImageNorm(nn.Module):
@@ -45,29 +51,32 @@ def _normalise(
     scale: Float[Array, " channels"],
     bias: Float[Array, " channels"],
 ) -> Float[Array, "batch height width channels"]:
-    """`instance_norm`, scaled; its gradient as two sums, in half the passes over memory."""
-    return instance_norm(x) * scale + bias
+    """Normalised and scaled; its gradient as two sums, in half the passes over memory."""
+    return _normalise_forward(x, scale, bias)[0]
 
 
-def _normalise_forward(x: Array, scale: Array, bias: Array) -> tuple[Array, tuple[Array, ...]]:
-    return _normalise(x, scale, bias), (x, scale)
+def _normalise_forward(
+    x: Array, scale: Array, bias: Array
+) -> tuple[Array, tuple[Array, Array, Array, Array]]:
+    mean = jnp.mean(x, _PIXELS, keepdims=True)
+    variance = jnp.mean(jnp.square(x - mean), _PIXELS, keepdims=True)
+    inverse = jax.lax.rsqrt(variance + NORM_EPSILON)
+    mean, inverse = checkpoint_name((mean, inverse), STATISTICS)
+    return (x - mean) * inverse * scale + bias, (x, scale, mean, inverse)
 
 
 def _normalise_backward(
-    residuals: tuple[Array, ...], cotangent: Array
+    residuals: tuple[Array, Array, Array, Array], cotangent: Array
 ) -> tuple[Array, Array, Array]:
-    x, scale = residuals
-    axes = (1, 2)
-    centred = x - jnp.mean(x, axes, keepdims=True)
-    inverse = jax.lax.rsqrt(jnp.mean(jnp.square(centred), axes, keepdims=True) + NORM_EPSILON)
-    normal = centred * inverse
-    mean = jnp.mean(cotangent, axes, keepdims=True)
-    slope = jnp.mean(cotangent * normal, axes, keepdims=True)
+    x, scale, mean, inverse = residuals
+    normal = (x - mean) * inverse
+    average = jnp.mean(cotangent, _PIXELS, keepdims=True)
+    slope = jnp.mean(cotangent * normal, _PIXELS, keepdims=True)
     pixels = x.shape[1] * x.shape[2]
     return (
-        scale * inverse * (cotangent - mean - normal * slope),
+        scale * inverse * (cotangent - average - normal * slope),
         pixels * jnp.sum(slope, (0, 1, 2)),
-        pixels * jnp.sum(mean, (0, 1, 2)),
+        pixels * jnp.sum(average, (0, 1, 2)),
     )
 
 
@@ -139,7 +148,7 @@ class ResidualUNet(nn.Module):
         y = ConvBlock((lowest, lowest), self.dtype, name="bottom")(y)
         for level in reversed(range(depth)):
             skip, features = skips[level], self.features[level]
-            y = _fit(_upsample(y), skip.shape[1], skip.shape[2])
+            y = _fit(double_bilinear(y), skip.shape[1], skip.shape[2])
             y = jnp.concatenate([skip, y], axis=-1)
             pair = (features, features // divisor if level else features)
             y = ConvBlock(pair, self.dtype, name=f"up{level}")(y)
@@ -198,21 +207,6 @@ def _max_pool(x: Array) -> Array:
     x = x[:, : height // 2 * 2, : width // 2 * 2]
     rows = jnp.maximum(x[:, ::2], x[:, 1::2])
     return jnp.maximum(rows[:, :, ::2], rows[:, :, 1::2])
-
-
-def _upsample(x: Array) -> Array:
-    """Double height and width, bilinear, the first and last pixels staying where they are."""
-    vertical, horizontal = (
-        jnp.asarray(_doubling_matrix(size), x.dtype) for size in (x.shape[1], x.shape[2])
-    )
-    rows = jnp.einsum("ah,nhwc->nawc", vertical, x)
-    return jnp.einsum("bw,nawc->nabc", horizontal, rows)
-
-
-def _doubling_matrix(size: int) -> np.ndarray:
-    """Weights of linear interpolation at 2 size points from the first sample to the last."""
-    places = np.linspace(0, size - 1, 2 * size)
-    return np.clip(1 - np.abs(places[:, None] - np.arange(size)), 0, None)
 
 
 def _fit(x: Array, height: int, width: int) -> Array:
