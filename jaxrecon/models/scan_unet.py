@@ -18,15 +18,13 @@ from jaxtyping import Array, Complex, Float
 from jaxrecon.errors import InputError
 from jaxrecon.models.complex_normalisation import channels_to_complex, complex_to_channels
 from jaxrecon.models.convolution import Conv
-from jaxrecon.models.unet import NORM_EPSILON
+from jaxrecon.models.unet import instance_statistics
 from jaxrecon.models.upsampling import double_bilinear
 
 PAPER_FEATURES = (64, 128, 256, 512, 1024)
 
 STATISTICS = "statistics"
-"""Name of each normalisation's mean and deviation, for policies of `jax.checkpoint`."""
-
-_PIXELS = (1, 2)
+"""Name of each normalisation's `instance_statistics`, for policies of `jax.checkpoint`."""
 
 
 class ImageNorm(nn.Module):
@@ -58,10 +56,7 @@ def _normalise(
 def _normalise_forward(
     x: Array, scale: Array, bias: Array
 ) -> tuple[Array, tuple[Array, Array, Array, Array]]:
-    mean = jnp.mean(x, _PIXELS, keepdims=True)
-    variance = jnp.mean(jnp.square(x - mean), _PIXELS, keepdims=True)
-    inverse = jax.lax.rsqrt(variance + NORM_EPSILON)
-    mean, inverse = checkpoint_name((mean, inverse), STATISTICS)
+    mean, inverse = checkpoint_name(instance_statistics(x), STATISTICS)
     return (x - mean) * inverse * scale + bias, (x, scale, mean, inverse)
 
 
@@ -70,8 +65,9 @@ def _normalise_backward(
 ) -> tuple[Array, Array, Array]:
     x, scale, mean, inverse = residuals
     normal = (x - mean) * inverse
-    average = jnp.mean(cotangent, _PIXELS, keepdims=True)
-    slope = jnp.mean(cotangent * normal, _PIXELS, keepdims=True)
+    axes = (1, 2)
+    average = jnp.mean(cotangent, axes, keepdims=True)
+    slope = jnp.mean(cotangent * normal, axes, keepdims=True)
     pixels = x.shape[1] * x.shape[2]
     return (
         scale * inverse * (cotangent - average - normal * slope),

@@ -12,6 +12,19 @@ NORM_EPSILON = 1e-5
 _NEGATIVE_SLOPE = 0.2
 
 
+def instance_statistics(
+    x: Float[Array, "batch height width channels"],
+) -> tuple[Float[Array, "batch 1 1 channels"], Float[Array, "batch 1 1 channels"]]:
+    """Mean of every channel of every image, and the reciprocal of its standard deviation.
+
+    Args:
+        x: float32 or wider.
+    """
+    mean = jnp.mean(x, axis=(1, 2), keepdims=True)
+    variance = jnp.mean(jnp.square(x - mean), axis=(1, 2), keepdims=True)
+    return mean, jax.lax.rsqrt(variance + NORM_EPSILON)
+
+
 def instance_norm(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch height width channels"]:
@@ -21,9 +34,8 @@ def instance_norm(
     arXiv:1607.08022).
     """
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    mean = jnp.mean(wide, axis=(1, 2), keepdims=True)
-    variance = jnp.mean(jnp.square(wide - mean), axis=(1, 2), keepdims=True)
-    return ((wide - mean) * jax.lax.rsqrt(variance + NORM_EPSILON)).astype(x.dtype)
+    mean, inverse_deviation = instance_statistics(wide)
+    return ((wide - mean) * inverse_deviation).astype(x.dtype)
 
 
 def _norm_activation(x: Array) -> Array:
