@@ -22,12 +22,10 @@ CONVOLVED = "convolved"
 """Name of what a `Conv` computes, for policies of `jax.checkpoint`: without the bias."""
 
 # When Winograd's fewer products pay for their transforms on a CPU: from so many inputs times
-# outputs on; earlier where the transformed image stays in the cache, and where channels become
-# more, of which XLA's own convolution makes use of one core alone; for kernel gradients, whose
+# outputs on, earlier where the transformed image stays in the cache; for kernel gradients, whose
 # products over taps are slow, soon, unless pixels are few.
 _WINOGRAD_PRODUCTS = 256 * 128
 _WINOGRAD_PRODUCTS_OF_FEW, _FEW_PIXELS = 64 * 64, 64 * 64
-_WINOGRAD_PRODUCTS_OF_GROWING, _MODEST_PIXELS = 32 * 64, 128 * 128
 _WINOGRAD_GRADIENT_CHANNELS, _WINOGRAD_GRADIENT_PIXELS = 32, 256
 
 # Channels, in or out, up to which all their shifts are laid side by side for one matrix product.
@@ -63,7 +61,7 @@ def _plain(
 def _fastest(
     x: Float[Array, "batch height width inputs"], kernel: Float[Array, "kh kw inputs outputs"]
 ) -> Float[Array, "batch height width outputs"]:
-    if not _suits_winograd(x, kernel, outputs=kernel.shape[3]):
+    if not _suits_winograd(x, kernel):
         return _plain(x, kernel)
     return lax.platform_dependent(x, kernel, cpu=winograd.convolve_3x3, default=_plain)
 
@@ -75,28 +73,17 @@ def _image_gradient(
     def plain(cotangent: Array, kernel: Array) -> Array:
         return _plain(cotangent, jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
 
-    if not _suits_winograd(cotangent, kernel, outputs=kernel.shape[2]):
+    if not _suits_winograd(cotangent, kernel):
         return plain(cotangent, kernel)
     return lax.platform_dependent(cotangent, kernel, cpu=winograd.image_gradient_3x3, default=plain)
 
 
 def _suits_winograd(
-    x: Float[Array, "batch height width channels"],
-    kernel: Float[Array, "kh kw inputs outputs"],
-    *,
-    outputs: int,
+    x: Float[Array, "batch height width channels"], kernel: Float[Array, "kh kw inputs outputs"]
 ) -> bool:
-    batch, height, width, channels = x.shape
-    pixels, products = batch * height * width, channels * outputs
-    return _has_winograd(kernel) and (
-        products >= _WINOGRAD_PRODUCTS
-        or (pixels <= _FEW_PIXELS and products >= _WINOGRAD_PRODUCTS_OF_FEW)
-        or (
-            pixels <= _MODEST_PIXELS
-            and outputs >= 2 * channels
-            and products >= _WINOGRAD_PRODUCTS_OF_GROWING
-        )
-    )
+    is_small = x.size // x.shape[-1] <= _FEW_PIXELS
+    least = _WINOGRAD_PRODUCTS_OF_FEW if is_small else _WINOGRAD_PRODUCTS
+    return _has_winograd(kernel) and kernel.shape[2] * kernel.shape[3] >= least
 
 
 def _has_winograd(kernel: Float[Array, "kh kw inputs outputs"]) -> bool:

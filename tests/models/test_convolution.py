@@ -61,6 +61,9 @@ def assert_close(found, expected, tolerance=1e-5):
         (1, 16, 17, 40, 64, 3),
         (1, 33, 38, 192, 200, 3),
         (1, 1, 1, 192, 192, 3),
+        # Enough where pixels are few, in large tiles and in small ones.
+        (1, 33, 38, 64, 64, 3),
+        (1, 33, 38, 32, 128, 3),
     ],
 )
 def test_output_and_gradients_equal_torch(batch, height, width, inputs, outputs, kernel_size):
