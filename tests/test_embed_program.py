@@ -149,7 +149,7 @@ def test_both_images_of_every_slice_are_embedded(tmp_path, experiment, knees):
             )
             for ours, theirs in zip(found[kind], expected, strict=True):
                 scale = float(jnp.abs(theirs).max())
-                np.testing.assert_allclose(ours[row], theirs[0], atol=1e-4 * scale)
+                np.testing.assert_allclose(ours[row], theirs[0], atol=1e-5 * scale)
 
     prior = open_prior(prior_settings(output))
     assert prior.references["layer2"].negatives.shape == (8, 384)

@@ -87,7 +87,7 @@ def test_a_pair_is_the_zero_filled_and_the_full_image():
         np.fft.ifft2(np.fft.ifftshift(k), norm="ortho") for k in (kspace[0], kspace[0] * mask)
     ]
     expected = np.fft.fftshift(np.abs(images[0])) / np.abs(images[1]).max()
-    np.testing.assert_allclose(np.abs(full), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.abs(full), expected, rtol=1e-5, atol=1e-6)
     assert float(np.abs(zero_filled).max()) == pytest.approx(1, rel=1e-5)
 
 

@@ -87,7 +87,7 @@ def test_nifti_places_every_pixel_where_the_scanner_saw_it(tmp_path):
             # The 5 x 4 pixels are the centre of 10 x 7, from row 2 and column 1 on.
             expected = AFFINE @ [row + 2 - 5, column + 1 - 3, index, 1]
             voxel = np.linalg.solve(image.affine, expected)
-            np.testing.assert_allclose(voxel, voxel.round(), atol=1e-4)
+            np.testing.assert_allclose(voxel, voxel.round(), atol=1e-6)
             i, j, k = voxel[:3].round().astype(int)
             assert values[i, j, k] == IMAGES[index, row, column]
             assert k == place

@@ -85,8 +85,8 @@ def test_pictures_of_16_bits_and_of_colour(tmp_path):
     white[:, :4] = 128
     Image.fromarray(white).save(tmp_path / "colour.jpg", quality=100)
     loaded = load_images(tmp_path / "colour.jpg")[0]
-    np.testing.assert_allclose(loaded[:, 5:], 1, atol=0.02)
-    np.testing.assert_allclose(loaded[:, :3], 128 / 255, atol=0.02)
+    np.testing.assert_allclose(loaded[:, 5:], 1, atol=1 / 255)
+    np.testing.assert_allclose(loaded[:, :3], 128 / 255, atol=1 / 255)
 
 
 def test_nifti_slices_are_shown_as_radiologists_see_them(tmp_path):

@@ -160,7 +160,7 @@ def test_volumes_become_slices_along_the_second_phase_encode(path):
     assert scan.kspace.shape == (4, 2, 12, 10)
     whole = _image_of_volume(volume)
     np.testing.assert_allclose(
-        centred_ifft(scan.kspace), whole.transpose(3, 0, 1, 2)[1:5], rtol=1e-4, atol=1e-5
+        centred_ifft(scan.kspace), whole.transpose(3, 0, 1, 2)[1:5], rtol=1e-5, atol=1e-6
     )
 
 
@@ -179,8 +179,8 @@ def test_volumes_undersampled_in_both_directions_become_slices_along_the_readout
     np.testing.assert_allclose(
         centred_ifft(scan.kspace),
         _image_of_volume(volume).transpose(1, 0, 2, 3)[3:9],
-        rtol=1e-4,
-        atol=1e-5,
+        rtol=1e-5,
+        atol=1e-6,
     )
     assert scan.geometry.voxel_mm == (10, 10, 20)
 

@@ -35,7 +35,7 @@ def test_scores_equal_those_of_the_reference_code(tmp_path):
         }
         assert found.keys() == expected.keys()
         for name, value in expected.items():
-            np.testing.assert_allclose(found[name], value, rtol=1e-4, err_msg=name)
+            np.testing.assert_allclose(found[name], value, rtol=1e-5, err_msg=name)
 
 
 def test_rows_are_those_of_a_results_file(tmp_path):

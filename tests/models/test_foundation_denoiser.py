@@ -110,7 +110,7 @@ def test_the_result_has_the_scale_of_the_image(factor):
     variables = variables_of(network, image)
     expected = factor * np.asarray(network.apply(variables, image))
     found = network.apply(variables, factor * image)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_constant_and_empty_images_give_finite_results_and_gradients():

@@ -124,8 +124,8 @@ def test_gradients_of_the_factors_are_the_kernels_through_the_product():
     for name in ("conv", "dense"):
         kernel = full[name]["kernel"].reshape(-1, full[name]["kernel"].shape[-1])
         factors, found = lora[name]["kernel"], gradient[name]["kernel"]
-        np.testing.assert_allclose(found.a, kernel @ factors.b.T / 2, rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(found.b, factors.a.T @ kernel / 2, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(found.a, kernel @ factors.b.T / 2, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found.b, factors.a.T @ kernel / 2, rtol=1e-5, atol=1e-5)
 
 
 def test_stacked_kernels_have_a_difference_each():

@@ -79,7 +79,7 @@ def test_a_stage_is_cg_sense_around_the_denoiser_s_image():
         expected = cg_sense(
             KSPACE, MASK, MAPS, regularisation=0.01, iterations=20, prior=found.refined[stage]
         )
-        tolerance = 1e-4 * float(jnp.abs(expected).max())
+        tolerance = 1e-5 * float(jnp.abs(expected).max())
         np.testing.assert_allclose(found.images[stage], expected, atol=tolerance)
 
 
@@ -93,7 +93,7 @@ def test_another_start_goes_through_the_first_denoiser():
     start = adjoint_operator(KSPACE, MAPS, MASK)
     default = apply(VARIABLES, KSPACE, MASK, MAPS)
     same = apply(VARIABLES, KSPACE, MASK, MAPS, start)
-    np.testing.assert_allclose(same.images, default.images, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(same.images, default.images, rtol=1e-5, atol=1e-5)
     other = apply(VARIABLES, KSPACE, MASK, MAPS, 1j * start)
     assert jnp.abs(other.refined[0] - default.refined[0]).max() > 0.1
 
@@ -110,7 +110,7 @@ def test_what_was_not_sampled_is_not_looked_at_and_slices_do_not_mix():
     expected = apply(VARIABLES, KSPACE, MASK, MAPS).images[-1]
     np.testing.assert_array_equal(apply(VARIABLES, filled, MASK, MAPS).images[-1], expected)
     alone = apply(VARIABLES, KSPACE[1:], MASK[1:], MAPS[1:]).images[-1]
-    np.testing.assert_allclose(alone[0], expected[1], atol=1e-4)
+    np.testing.assert_allclose(alone[0], expected[1], atol=1e-5)
 
 
 @jax.jit
@@ -132,7 +132,7 @@ def test_gradients_are_those_of_finite_differences_and_reach_every_parameter():
         objective(jax.tree.map(lambda p, g, s=step: p + s / norm * g, params, gradient), KSPACE)[0]
         for step in (1e-3, -1e-3)
     )
-    assert float(ahead - behind) / 2e-3 == pytest.approx(norm, rel=0.02)
+    assert float(ahead - behind) / 2e-3 == pytest.approx(norm, rel=2e-3)
 
 
 def test_empty_k_space_gives_an_empty_image_and_finite_gradients():
@@ -156,7 +156,7 @@ def test_stages_start_from_one_trained_denoiser_and_are_adapted_apart():
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, dict(VARIABLES["params"]))
     found = apply({"params": params}, KSPACE, MASK, MAPS)
     expected = jax.jit(unet.apply)({"params": trained}, image)
-    np.testing.assert_allclose(found.refined[0], expected, atol=1e-4)
+    np.testing.assert_allclose(found.refined[0], expected, atol=1e-5)
 
     lora = init_lora(jax.random.key(4), params, rank=2)
     merged = apply({"params": merge(params, lora)}, KSPACE, MASK, MAPS)

@@ -222,7 +222,7 @@ def test_frozen_variables_are_stored_once_and_the_image_s_gradient_passes_throug
     # Of step^2 the difference quotient is wrong by curvature, of 1e-6 / step by rounding.
     step = 1e-2
     ends = [float(objective(channels + sign * step * direction, frozen)) for sign in (1, -1)]
-    assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope, rel=2e-3)
+    assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope, rel=2e-4)
     # And a good part of the slope comes through the refinement.
     silent = jax.tree.map(jnp.zeros_like, frozen)
     without, _ = gradient(channels, silent)

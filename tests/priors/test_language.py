@@ -120,7 +120,7 @@ def test_the_loss_is_the_contrastive_loss_with_the_plain_prompt(written, raw):
         for kind, temperature in ((POSITIVE, 0.1), (NEGATIVE, 0.7))
     )
     expected = -np.log(pull / (pull + push))
-    np.testing.assert_allclose(found.total, expected, rtol=1e-3)
+    np.testing.assert_allclose(found.total, expected, rtol=1e-5)
     np.testing.assert_array_equal(found.levels[:, 0], found.total)
     for kind, vectors in zip(raw, prior.references["language"], strict=True):
         np.testing.assert_allclose(vectors, directions(raw[kind]), atol=1e-5)

@@ -35,7 +35,7 @@ def test_principal_components_are_those_of_the_covariance():
     _, axes = np.linalg.eigh(centred.T @ centred)
     expected = centred @ axes[:, [-1, -2]]
     signs = np.sign((found * expected).sum(axis=0))
-    np.testing.assert_allclose(found, expected * signs, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(found, expected * signs, rtol=1e-5, atol=1e-5)
     assert (found[np.abs(found).argmax(axis=0), [0, 1]] > 0).all()
 
 
@@ -45,7 +45,7 @@ def test_few_points_and_dimensions_have_a_plane(count, width):
     plane = principal_plane(vectors)
     assert plane.shape == (count, 2)
     distances = [np.linalg.norm(x[:, None] - x[None], axis=-1) for x in (plane, vectors)]
-    np.testing.assert_allclose(*distances, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(*distances, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("projection", [UMAP, PCA])

@@ -83,7 +83,7 @@ def test_stages_are_u_nets_and_least_squares_from_the_zero_filled_image(make, gr
             iterations=6,
             prior=refined,
         )
-        limit = 1e-4 * float(jnp.abs(image).max())
+        limit = 1e-5 * float(jnp.abs(image).max())
         np.testing.assert_allclose(made.judged[2 + stage], refined[0], atol=limit)
         np.testing.assert_allclose(made.judged[stage], image[0], atol=limit)
 
